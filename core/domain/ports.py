@@ -1,0 +1,48 @@
+"""What the core needs of the world outside, as small protocols."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Dispatcher(Protocol):
+    """Tells workers that there may be something to claim: a wake-up call, never the truth."""
+
+    def wake(self, job_id: str) -> None:
+        """Hint that ``job_id`` is queued. May be lost, late or repeated; never raises for a broker that is away."""
+
+
+class ArtefactStore(Protocol):
+    """Immutable folders under server-minted keys, complete once their manifest is there."""
+
+    def publish(self, folder: Path, *, key: str) -> None:
+        """Copy ``folder`` under ``key``, manifest last; publishing the same content again is no error."""
+
+    def fetch(self, key: str, *, target: Path) -> None:
+        """Put the folder of ``key`` at ``target`` and verify every file against its manifest."""
+
+    def delete(self, key: str) -> None:
+        """Remove ``key`` and all below it; no error when it is absent."""
+
+
+class BlobStore(Protocol):
+    """Content-addressed files: uploaded datasets."""
+
+    def path(self, sha256: str) -> Path:
+        """Return a readable local path of the blob."""
+
+    def adopt(self, file: Path, *, sha256: str) -> None:
+        """Take over ``file`` (already hashed) as the blob of ``sha256``, durably."""
+
+    def delete(self, sha256: str) -> None:
+        """Remove the blob; no error when it is absent."""
+
+
+class Generator(Protocol):
+    """The engine, as the API sees it: JSON in, JSON or server-sent events out."""
+
+    def generate(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer in one piece."""
+
+    def stream(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Answer in pieces; the last one carries the finish reason and usage."""
