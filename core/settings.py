@@ -1,0 +1,152 @@
+"""Every knob of the service, read once at the edges from ``STRATA_…`` variables and passed in as values."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+GIB = 1024**3
+MIB = 1024**2
+
+
+class Settings(BaseSettings):
+    """The settings of one process; all processes of one installation share the same values."""
+
+    model_config = SettingsConfigDict(env_prefix="STRATA_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    # Where things are.
+    data_dir: Path = Field(
+        default=Path("var/strata"),
+        description="Folder of the registry, uploads, artefacts, base models and job folders.",
+    )
+    database_url: str = Field(
+        default="",
+        description="SQLAlchemy URL of the registry: sqlite:///… or postgresql+psycopg://…; "
+        "empty means registry.sqlite in the data folder.",
+    )
+    dispatcher: Literal["local", "celery"] = Field(
+        default="local",
+        description="How workers learn of queued jobs: by polling the registry, or by Celery wake-ups over a broker.",
+    )
+    broker_url: str = Field(
+        default="redis://127.0.0.1:6379/0",
+        description="Broker of the Celery dispatcher; unused by the local one.",
+    )
+
+    # The API.
+    api_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
+    api_port: int = Field(default=8321, ge=0, le=65535, description="Port that the API listens on.")
+    upload_max_bytes: int = Field(default=512 * MIB, gt=0, description="Largest accepted upload, in bytes.")
+    max_rows: int = Field(default=1_000_000, gt=0, description="Most rows of one dataset.")
+
+    # Leases, in seconds.
+    lease_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="How long a claim is trusted after its last heartbeat; at least four times beat_seconds.",
+    )
+    beat_seconds: float = Field(default=10.0, gt=0, description="Time between a worker's heartbeats.")
+    sweep_seconds: float = Field(default=15.0, gt=0, description="Time between two searches for expired leases.")
+    poll_seconds: float = Field(default=0.5, gt=0, description="Time between two looks at the queue or the aliases.")
+    barren_limit: int = Field(
+        default=3,
+        ge=1,
+        description="Claims in a row that may end without a new checkpoint before the job fails as poison_job.",
+    )
+
+    # Training.
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda|mps)$",
+        description="Device of trainer and engine: auto, cpu, cuda or mps.",
+    )
+    visible_gpu: str | None = Field(
+        default=None,
+        description="CUDA_VISIBLE_DEVICES of the trainer; unset means what the worker sees, or else GPU 0.",
+    )
+    trainer_threads: int = Field(default=2, ge=1, description="CPU threads of one trainer.")
+    job_timeout_seconds: float = Field(
+        default=24 * 3600.0,
+        gt=0,
+        description="Longest run of one claim when the task names no timeout_seconds.",
+    )
+    stall_seconds: float = Field(
+        default=1800.0,
+        gt=0,
+        description="A trainer that writes no event for so long is stopped and its job fails as stalled.",
+    )
+    stop_grace_seconds: float = Field(
+        default=15.0,
+        gt=0,
+        description="Time between the polite and the forced stop of a trainer.",
+    )
+    min_free_bytes: int = Field(
+        default=1 * GIB,
+        ge=0,
+        description="Free space that must remain in the data folder beyond what a job is estimated to write.",
+    )
+
+    # The engine.
+    engine_address: str = Field(
+        default="",
+        description="unix:<socket path> or http://host:port; empty means run/engine.sock in the data folder.",
+    )
+    engine_secret: SecretStr | None = Field(
+        default=None,
+        description="Shared secret of an engine that listens on TCP.",
+    )
+    engine_threads: int = Field(default=2, ge=1, description="CPU threads of the engine.")
+    engine_memory_bytes: int = Field(
+        default=8 * GIB,
+        gt=0,
+        description="Unique tensor bytes that the engine may hold in live versions.",
+    )
+    engine_timeout_seconds: float = Field(default=120.0, gt=0, description="Longest wait for one generated answer.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_derived(cls, values: dict[str, object]) -> dict[str, object]:
+        """Anchor the data folder, and derive the addresses inside it that were left empty."""
+        data_dir = Path(str(values.get("data_dir") or "var/strata")).expanduser().absolute()
+        filled = {**values, "data_dir": data_dir}
+        filled["database_url"] = values.get("database_url") or f"sqlite:///{data_dir / 'registry.sqlite'}"
+        filled["engine_address"] = values.get("engine_address") or f"unix:{data_dir / 'run' / 'engine.sock'}"
+        return filled
+
+    @model_validator(mode="after")
+    def _check_lease(self) -> Self:
+        """A holder must be able to miss two beats and still stop before its lease runs out."""
+        if self.lease_seconds < 4 * self.beat_seconds:
+            raise ValueError("lease_seconds must be at least four times beat_seconds")
+        return self
+
+    @property
+    def blobs_dir(self) -> Path:
+        """Content-addressed datasets."""
+        return self.data_dir / "blobs"
+
+    @property
+    def artefacts_dir(self) -> Path:
+        """Root of the local artefact store."""
+        return self.data_dir / "artefacts"
+
+    @property
+    def base_models_dir(self) -> Path:
+        """Converted base models, ``<name>/<digest prefix>/``."""
+        return self.data_dir / "base-models"
+
+    @property
+    def jobs_dir(self) -> Path:
+        """Job folders, ``<job id>/<fence>/``."""
+        return self.data_dir / "jobs"
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Temporary files of uploads that are under way."""
+        return self.data_dir / "uploads"
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets and logs of the running processes."""
+        return self.data_dir / "run"
