@@ -1,0 +1,87 @@
+"""Published folders (versions) in a local folder: immutable, under server-minted keys, complete or absent."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Final
+
+from core.domain.errors import MissingError
+from core.domain.identifiers import new_id
+from core.storage import durable, manifests
+
+# Keys are minted by the server, e.g. versions/<project>/<model>/<manifest sha256>: plain parts, none hidden.
+_KEY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\Z")
+_STAGING: Final = ".staging"
+
+
+class LocalArtefactStore:
+    """The `core.domain.ports.ArtefactStore` of one folder.
+
+    A folder is copied beside its place, forced to disk and renamed into it: a reader never meets half of one.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def publish(self, folder: Path, *, key: str) -> None:
+        """Copy the sealed ``folder`` under ``key`` and verify the copy; the same content again is no error.
+
+        Raises:
+            CorruptError: ``folder`` does not match its manifest, or ``key`` holds other content.
+        """
+        place = self._place(key)
+        identity = manifests.sha256_of(folder / manifests.NAME) if manifests.is_complete(folder) else None
+        if not place.is_dir():
+            self._install(folder, place)
+        manifests.verify(place, sha256=identity)
+
+    def fetch(self, key: str, *, target: Path) -> None:
+        """Copy the folder of ``key`` to ``target`` and verify every file of the copy.
+
+        Raises:
+            MissingError: there is no such artefact.
+            CorruptError: it does not match its manifest.
+        """
+        manifests.verify(self._copy(self.path(key), target))
+
+    def path(self, key: str) -> Path:
+        """Return where ``key`` lies, to be read only.
+
+        Raises:
+            MissingError: there is no such artefact.
+        """
+        place = self._place(key)
+        if not manifests.is_complete(place):
+            raise MissingError("the version's artefact is not stored here", code="artefact_not_found")
+        return place
+
+    def delete(self, key: str) -> None:
+        """Remove ``key`` and all below it; no error when it is absent."""
+        place = self._place(key)
+        if place.is_dir():
+            doomed = self._root / _STAGING / new_id("del")
+            durable.move(place, doomed)
+            durable.remove_tree(doomed)
+
+    def _install(self, folder: Path, place: Path) -> None:
+        staged = self._root / _STAGING / new_id("put")
+        try:
+            manifests.verify(self._copy(folder, staged))
+            durable.sync_tree(staged)
+            durable.move(staged, place)
+        except OSError:
+            # Another publisher of this key was faster: what lies there now is checked by the caller.
+            if not place.is_dir():
+                raise
+        finally:
+            durable.remove_tree(staged)
+
+    def _copy(self, source: Path, target: Path) -> Path:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target, symlinks=True, copy_function=shutil.copyfile)
+        return target
+
+    def _place(self, key: str) -> Path:
+        if not _KEY.match(key):
+            raise ValueError("not a key of the artefact store")
+        return self._root / key
