@@ -1,0 +1,147 @@
+"""The calls on what is kept: base models, models, datasets, versions, evaluations and methods."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from strata.client.results import BaseModelInfo, Dataset, Method, Model, ScoreMatrix, Version
+from strata.client.transport import Transport
+from strata.client.uploads import Rows, upload
+
+
+class BaseModels:
+    """`/v1/base-models`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._http = transport
+
+    def add(self, name: str, source: str) -> BaseModelInfo:
+        """Allow a base model and queue its inspection.
+
+        ``source`` is ``wheel:<distribution>``, ``folder:<absolute path>`` or ``hub:<org/name>@<revision>``.
+        """
+        return self._http.one(BaseModelInfo, "POST", "/v1/base-models", json={"name": name, "source": source})
+
+    def get(self, name: str) -> BaseModelInfo:
+        """Return one by its name."""
+        return self._http.one(BaseModelInfo, "GET", f"/v1/base-models/{_part(name)}")
+
+    def list(self, *, limit: int | None = None) -> Iterator[BaseModelInfo]:
+        """Yield all, ready or not."""
+        return self._http.pages(BaseModelInfo, "/v1/base-models", {}, limit=limit)
+
+
+class Models:
+    """`/v1/models`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._http = transport
+
+    def create(self, name: str, *, base_model: str, method: str | Mapping[str, Any] | None = None) -> Model:
+        """Create a model; ``name@0``, the base itself, answers at once."""
+        body = {"name": name, "base_model": base_model, "method": method}
+        return self._http.one(Model, "POST", "/v1/models", json=_given(body))
+
+    def get(self, model: str) -> Model:
+        """Return one by its name or id."""
+        return self._http.one(Model, "GET", f"/v1/models/{_part(model)}")
+
+    def list(self, *, limit: int | None = None) -> Iterator[Model]:
+        """Yield all."""
+        return self._http.pages(Model, "/v1/models", {}, limit=limit)
+
+    def delete(self, model: str) -> None:
+        """Delete a model by its name or id."""
+        self._http.call("DELETE", f"/v1/models/{_part(model)}")
+
+
+class Datasets:
+    """`/v1/datasets`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._http = transport
+
+    def create(self, file: Path | str | None = None, *, rows: Rows | None = None) -> Dataset:
+        """Upload a file or rows; the same content again is the same dataset.
+
+        Raises:
+            InvalidRequestError: rows are not acceptable; its places name the lines.
+        """
+        with upload(file, rows) as part:
+            return self._http.one(Dataset, "POST", "/v1/datasets", files={"file": part})
+
+    def get(self, dataset_id: str) -> Dataset:
+        """Return one."""
+        return self._http.one(Dataset, "GET", f"/v1/datasets/{_part(dataset_id)}")
+
+    def list(self, *, limit: int | None = None) -> Iterator[Dataset]:
+        """Yield all."""
+        return self._http.pages(Dataset, "/v1/datasets", {}, limit=limit)
+
+    def report(self, dataset_id: str) -> dict[str, Any]:
+        """Return the validation report."""
+        body: dict[str, Any] = self._http.call("GET", f"/v1/datasets/{_part(dataset_id)}/report")
+        return body
+
+    def preview(self, dataset_id: str, *, question: str | None = None, options: Iterable[str] = ()) -> dict[str, Any]:
+        """Return the first rendered examples, with the part that is learned marked."""
+        query = _given({"question": question, "options": list(options) or None})
+        body: dict[str, Any] = self._http.call("GET", f"/v1/datasets/{_part(dataset_id)}/preview", params=query)
+        return body
+
+    def delete(self, dataset_id: str) -> None:
+        """Delete one that no task uses."""
+        self._http.call("DELETE", f"/v1/datasets/{_part(dataset_id)}")
+
+
+class Versions:
+    """`/v1/versions` and a model's versions."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._http = transport
+
+    def get(self, version: str) -> Version:
+        """Return one by its id, ``name@3`` or ``name:alias``."""
+        return self._http.one(Version, "GET", f"/v1/versions/{_part(version)}")
+
+    def list(self, model: str, *, limit: int | None = None) -> Iterator[Version]:
+        """Yield a model's versions."""
+        return self._http.pages(Version, f"/v1/models/{_part(model)}/versions", {}, limit=limit)
+
+    def lineage(self, model: str) -> dict[str, Any]:
+        """Return the graph of the model's versions and tasks."""
+        body: dict[str, Any] = self._http.call("GET", f"/v1/models/{_part(model)}/lineage")
+        return body
+
+
+class Evaluations:
+    """`/v1/models/{model}/evaluations`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._http = transport
+
+    def matrix(self, model: str) -> ScoreMatrix:
+        """Return the score matrix of the model's current lineage."""
+        return self._http.one(ScoreMatrix, "GET", f"/v1/models/{_part(model)}/evaluations")
+
+
+class Methods:
+    """`/v1/methods`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._http = transport
+
+    def list(self) -> tuple[Method, ...]:
+        """Return every method that can be asked for, with its settings."""
+        return tuple(self._http.parsed(Method, row) for row in self._http.call("GET", "/v1/methods")["data"])
+
+
+def _part(name: str) -> str:
+    """Return a name as one segment of a path."""
+    return quote(name, safe="@:")
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was given: what is None is left to the service."""
+    return {name: value for name, value in values.items() if value is not None}

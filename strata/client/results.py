@@ -1,0 +1,203 @@
+"""What the service answers, as frozen values. A field that this client does not know is kept, never an error."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TERMINAL_STATES: Final = frozenset({"succeeded", "rejected", "failed", "cancelled"})
+
+
+class Result(BaseModel):
+    """Root of every result: immutable, tolerant of what a newer service adds."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the answer as JSON values, with unknown fields."""
+        return self.model_dump(mode="json")
+
+
+class Health(Result):
+    """Whether the service answers, and whether it could train and generate."""
+
+    status: str = "ok"
+
+
+class BaseModelInfo(Result):
+    """A pretrained network that the operator allows. ``state`` is pending, ready or failed."""
+
+    id: str
+    name: str
+    source: str
+    state: str
+    digest: str | None = None
+    error: str | None = None
+    facts: Mapping[str, Any] | None = None
+
+
+class Model(Result):
+    """A named, continually updated model."""
+
+    id: str
+    name: str = ""
+    base_model: str | None = None
+    created_at: str | None = None
+
+
+class Dataset(Result):
+    """An immutable set of examples, with its validation report."""
+
+    id: str
+    sha256: str
+    size_bytes: int
+    format: str
+    n_rows: int
+    created_at: str | None = None
+
+
+class Task(Result):
+    """A dataset and a learning method, posted to a model."""
+
+    id: str
+    name: str
+    model_id: str | None = None
+    dataset_id: str | None = None
+    eval_dataset_id: str | None = None
+    created_at: str | None = None
+
+
+class Progress(Result):
+    """How far a job is. ``percent`` is 0 to 100."""
+
+    step: int = 0
+    total_steps: int | None = None
+    percent: float | None = None
+    eta_seconds: float | None = None
+
+
+class JobFault(Result):
+    """Why a job failed."""
+
+    code: str
+    detail: str | None = None
+
+
+class Job(Result):
+    """One execution. It ends in one of `TERMINAL_STATES`; ``result_version`` names what it left."""
+
+    id: str
+    kind: str = "train"
+    state: str
+    phase: str | None = None
+    model_id: str | None = None
+    task_id: str | None = None
+    progress: Progress = Progress()
+    queue_position: int | None = None
+    parent_version_id: str | None = None
+    result_version_id: str | None = None
+    error: JobFault | None = None
+    created_at: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can change any more."""
+        return self.state in TERMINAL_STATES
+
+
+class Event(Result):
+    """One fact about a job. ``n`` counts from 1 and is what a stream resumes after."""
+
+    n: int
+    kind: str
+    at: str | None = None
+    from_state: str | None = None
+    to_state: str | None = None
+    data: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Point(Result):
+    """One point of a curve."""
+
+    step: int
+    value: float
+
+
+class Metrics(Result):
+    """Curves of a job by series name, e.g. ``loss`` and ``sparsity``."""
+
+    series: Mapping[str, Sequence[Point]] = Field(default_factory=dict)
+
+    def latest(self, series: str) -> float | None:
+        """Return the last value of a series; None before its first point."""
+        points = self.series.get(series)
+        return points[-1].value if points else None
+
+
+class Version(Result):
+    """What a job leaves: ``model@number``."""
+
+    id: str
+    number: int
+    state: str
+    name: str | None = None
+    model_id: str | None = None
+    parent_id: str | None = None
+    task_id: str | None = None
+    job_id: str | None = None
+    chain: Sequence[str] = ()
+    digest: str | None = None
+    delta: Mapping[str, Any] | None = None
+    aliases: Sequence[str] = ()
+    created_at: str | None = None
+
+
+class ScoreMatrix(Result):
+    """``scores[i][t]``: the score on task ``t`` after task ``i`` was learned; None above the diagonal.
+
+    OA, BWT, forgetting and plasticity as in Chaudhry et al. 2018 (arXiv 1801.10112); None where too few tasks exist.
+    """
+
+    tasks: Sequence[str]
+    versions: Sequence[str]
+    scores: Sequence[Sequence[float | None]]
+    base_scores: Sequence[float | None] = ()
+    base_option_scores: Sequence[float | None] = ()
+    oa: float | None = None
+    bwt: float | None = None
+    forgetting: float | None = None
+    plasticity: float | None = None
+    density: Sequence[float | None] = ()
+
+
+class Choice(Result):
+    """One answer, or one piece of it in a stream."""
+
+    index: int = 0
+    text: str = ""
+    finish_reason: str | None = None
+
+
+class Generation(Result):
+    """An answer, or a piece of one, and the version that spoke."""
+
+    id: str | None = None
+    model: str | None = None
+    version: str | None = None
+    version_id: str | None = None
+    choices: Sequence[Choice] = ()
+    usage: Mapping[str, int] | None = None
+
+    @property
+    def text(self) -> str:
+        """The first choice's text."""
+        return self.choices[0].text if self.choices else ""
+
+
+class Method(Result):
+    """A learning method that can be asked for by name."""
+
+    name: str
+    description: str | None = None
