@@ -30,7 +30,8 @@ class LocalArtefactStore:
             CorruptError: ``folder`` does not match its manifest, or ``key`` holds other content.
         """
         place = self._place(key)
-        identity = manifests.sha256_of(folder / manifests.NAME) if manifests.is_complete(folder) else None
+        manifests.read(folder)
+        identity = manifests.sha256_of(folder / manifests.NAME)
         if not place.is_dir():
             self._install(folder, place)
         manifests.verify(place, sha256=identity)
