@@ -1,0 +1,38 @@
+"""Settings of the JumpLoRA gate (arXiv 2604.16171). No torch."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from core.learning.adapters.config import LowRankSettings
+
+ThresholdMode = Literal["global", "per_block"]
+
+
+class JumpLoraSettings(LowRankSettings):
+    """LoRA whose product is gated entry by entry: kept where its magnitude is over a learned threshold."""
+
+    threshold: ThresholdMode = Field(
+        "global",
+        description="One learned threshold for the model, or one for each transformer block.",
+    )
+    bandwidth: float = Field(1e-3, gt=0, le=1, description="Width of the window through which the threshold learns.")
+    initial_log_threshold: float = Field(-4.7, ge=-50, le=5, description="Log of the threshold before it is started.")
+    first_interpolation: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="Share of the steps after which the threshold starts and the gate begins to close.",
+    )
+    final_interpolation: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="Share of the steps after which the gate is fully closed.",
+    )
+
+    @model_validator(mode="after")
+    def _ramp_runs_forward(self) -> Self:
+        if self.final_interpolation < self.first_interpolation:
+            raise ValueError("final_interpolation must not be below first_interpolation")
+        return self
