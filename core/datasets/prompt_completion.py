@@ -6,7 +6,7 @@ from core.datasets.example import Example, Fault, Row, text_fault
 
 
 class PromptCompletion:
-    """``{"prompt": "Q: Is it on?\\nA:", "completion": " yes"}``: both are taken as they are."""
+    """``{"prompt": "Is it on? Answer:", "completion": " yes"}``: both are taken as they are."""
 
     name = "prompt_completion"
     columns = ("prompt", "completion")
@@ -20,6 +20,7 @@ class PromptCompletion:
     def label(self, row: Row) -> str | None:
         """There are no classes here."""
         del row
+        return None
 
     def render(self, row: Row, *, question: str | None, options: Sequence[str] | None) -> Example:
         """Prompt and target are the columns themselves; a prompt that is too long may be cut anywhere."""

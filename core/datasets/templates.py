@@ -36,10 +36,7 @@ class Template(BaseModel):
         return self
 
     def render(self, row: Row) -> Example:
-        """Return prompt and target of ``row``, which must hold the format's columns.
-
-        A classification row without a label renders with an empty target: that is how a new text is asked about.
-        """
+        """Return prompt and target of ``row``, which must hold the format's columns."""
         return FORMATS[self.format].render(row, question=self.question, options=self.options)
 
     def prompt(self, inputs: Row) -> str:

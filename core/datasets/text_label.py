@@ -33,7 +33,7 @@ class TextLabel:
         text = row["text"]
         return Example(
             prompt=f"{head}{text}\nAnswer:",
-            target=f" {self.label(row)}" if "label" in row else "",
+            target=f" {row['label']}",
             options=tuple(f" {choice}" for choice in choices),
             cut=(len(head), len(head) + len(text)),
         )

@@ -1,0 +1,57 @@
+"""From stored files to the rendered rows that a trainer reads."""
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from core.datasets import rows
+from core.datasets.catalogue import FORMATS
+from core.datasets.example import Example
+from core.datasets.split import Side, split
+from core.datasets.templates import Template
+
+
+def examples(blob: Path, *, template: Template, side: Side = Side.ALL) -> Iterator[Example]:
+    """Yield the rendered rows of one side of a stored file, in the file's order."""
+    if side is Side.ALL:
+        yield from (template.render(row) for row in rows.read(blob))
+        return
+    columns = FORMATS[template.format].columns
+    sides = split(rows.digests(blob, format_name=template.format))
+    for row in rows.read(blob):
+        if sides.holds(side, rows.digest(row, columns=columns)):
+            yield template.render(row)
+
+
+def materialise(
+    blob: Path,
+    *,
+    template: Template,
+    target: Path,
+    side: Side = Side.ALL,
+    max_rows: int | None = None,
+) -> int:
+    """Write JSON Lines of ``{"prompt", "target", "options"?}`` to ``target`` and return how many.
+
+    Args:
+        blob: a stored, accepted file of the template's format.
+        template: how each row is rendered.
+        target: the file to write.
+        side: `Side.TRAIN` and `Side.EVALUATION` for the one-in-ten split, `Side.ALL` where the task has its own
+            evaluation file.
+        max_rows: stop after so many rows; None for all.
+    """
+    n_rows = 0
+    with target.open("w", encoding="utf-8") as file:
+        for example in islice(examples(blob, template=template, side=side), max_rows):
+            file.write(json.dumps(_as_json(example), ensure_ascii=False) + "\n")
+            n_rows += 1
+    return n_rows
+
+
+def _as_json(example: Example) -> dict[str, object]:
+    row: dict[str, object] = {"prompt": example.prompt, "target": example.target}
+    if example.options is not None:
+        row["options"] = list(example.options)
+    return row
