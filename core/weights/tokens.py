@@ -1,0 +1,82 @@
+"""Text to token ids: what users write never becomes a control token.
+
+A special token that is spelled inside a prompt, a target or a chat message is encoded as the plain text it is.
+Only the tokenizer's own conventions (its start token), the chat template and the end of a target write control tokens.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.domain.base_facts import Family
+from core.domain.errors import InvalidError
+
+
+def encode_prompt(tokenizer: Any, text: str, family: Family, *, max_tokens: int | None = None) -> list[int]:
+    """Return the ids of a prompt.
+
+    A causal prompt starts by the tokenizer's own convention and never ends with the end token; a seq2seq source always
+    does. Of a prompt longer than ``max_tokens`` the end is kept, and its control tokens.
+    """
+    text_ids = encode_text(tokenizer, text)
+    framed = list(tokenizer(text, add_special_tokens=True, split_special_tokens=True).input_ids)
+    head, tail = _frame(framed, text_ids)
+    if family == "seq2seq":
+        tail = tail if tokenizer.eos_token_id in tail else [*tail, tokenizer.eos_token_id]
+    else:
+        tail = [token for token in tail if token != tokenizer.eos_token_id]
+    if max_tokens is not None:
+        room = max(max_tokens - len(head) - len(tail), 0)
+        text_ids = text_ids[len(text_ids) - min(room, len(text_ids)) :]
+    return [*head, *text_ids, *tail]
+
+
+def encode_target(tokenizer: Any, text: str, *, max_tokens: int | None = None) -> list[int]:
+    """Return the ids of a target and the end token; a longer one than ``max_tokens`` loses its end, never the token."""
+    ids = encode_text(tokenizer, text)
+    if max_tokens is not None:
+        ids = ids[: max(max_tokens - 1, 0)]
+    return [*ids, tokenizer.eos_token_id]
+
+
+def encode_text(tokenizer: Any, text: str) -> list[int]:
+    """Return the ids of bare text: no control token can come out of it."""
+    return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids)
+
+
+def encode_chat(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:
+    """Return the ids of a conversation by the tokenizer's chat template, up to where the answer begins.
+
+    Raises:
+        InvalidError: code ``no_chat_template``, or the template refuses these messages.
+    """
+    from jinja2 import TemplateError
+
+    if not tokenizer.chat_template:
+        raise InvalidError("this model has no chat template: send a prompt", code="no_chat_template")
+    try:
+        encoded = tokenizer.apply_chat_template(
+            [dict(message) for message in messages],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            sanitize_control_tokens=True,
+        )
+    except TemplateError as error:
+        raise InvalidError("the model's chat template refuses these messages", code="invalid_messages") from error
+    return list(encoded["input_ids"])
+
+
+def end_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Return every token that ends an answer: the tokenizer's, and those of the model's generation settings."""
+    configured = getattr(model.generation_config, "eos_token_id", None)
+    more = configured if isinstance(configured, list) else [configured]
+    return frozenset(token for token in (tokenizer.eos_token_id, *more) if isinstance(token, int))
+
+
+def _frame(framed: list[int], inner: list[int]) -> tuple[list[int], list[int]]:
+    """Split what the tokenizer put around the text into what stands before it and what stands after."""
+    extra = len(framed) - len(inner)
+    for start in range(extra + 1):
+        if framed[start : start + len(inner)] == inner:
+            return framed[:start], framed[start + len(inner) :]
+    return [], []
