@@ -31,6 +31,9 @@ class Patience:
     away_seconds: float = PATIENCE_SECONDS
 
 
+STANDARD: Final = Patience()
+
+
 class Jobs:
     """`/v1/jobs`."""
 
@@ -63,9 +66,7 @@ class Jobs:
         body: dict[str, Any] = self._http.call("GET", f"/v1/jobs/{job_id}/logs")
         return body
 
-    def wait(
-        self, job_id: str, *, on_look: Callable[[Job], None] | None = None, patience: Patience = Patience()
-    ) -> Job:
+    def wait(self, job_id: str, *, on_look: Callable[[Job], None] | None = None, patience: Patience = STANDARD) -> Job:
         """Return the job once it has succeeded, looking again and again; ``on_look`` sees each look.
 
         Raises:
@@ -82,7 +83,7 @@ class Jobs:
                 raise _failure(job)
         raise WaitTimeoutError(f"job {job_id} is not over after {patience.timeout_seconds:.0f} seconds")
 
-    def events(self, job_id: str, *, after: int = 0, patience: Patience = Patience()) -> Iterator[Event]:
+    def events(self, job_id: str, *, after: int = 0, patience: Patience = STANDARD) -> Iterator[Event]:
         """Yield the job's events from number ``after + 1`` on, as they come, until the job is over.
 
         A broken connection is taken up again after the last event seen; none is lost or given twice.

@@ -3,29 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from strata.client.results import Job, Task
 from strata.client.transport import Transport
-from strata.client.uploads import Part, Rows, upload
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskData:
-    """Where a task's rows come from: a file, rows in memory, or a dataset that is already there.
-
-    Exactly one of ``file``, ``rows`` and ``dataset_id``; at most one of the ``eval_…`` fields. Without one, a tenth of
-    the rows is held out.
-    """
-
-    file: Path | str | None = None
-    rows: Rows | None = None
-    dataset_id: str | None = None
-    eval_file: Path | str | None = None
-    eval_rows: Rows | None = None
-    eval_dataset_id: str | None = None
+from strata.client.uploads import Rows, upload
 
 
 class Tasks:
@@ -34,36 +17,55 @@ class Tasks:
     def __init__(self, transport: Transport) -> None:
         self._http = transport
 
-    def submit(
+    def submit(  # noqa: PLR0913 - one argument a field of the request
         self,
         model: str,
-        data: TaskData | Path | str,
+        file: Path | str | None = None,
         *,
         name: str,
         spec: Mapping[str, Any] | None = None,
+        rows: Rows | None = None,
+        dataset_id: str | None = None,
+        eval_file: Path | str | None = None,
+        eval_rows: Rows | None = None,
+        eval_dataset_id: str | None = None,
         expected_parent: str | None = None,
     ) -> Job:
         """Post a task and return its queued job.
 
-        ``data`` may be a path for short. ``spec`` says how it is learned: ``{"method", "training": {"epochs"},
-        "data": {"question", "options"}, …}``; what it leaves out takes its default. ``expected_parent`` (a version id)
-        refuses the task when the model's head has moved.
+        Args:
+            model: its name or id.
+            file: the task file; or give ``rows`` in memory, or the ``dataset_id`` of what was uploaded before.
+            name: of the task, unique in its model.
+            spec: how it is learned: ``{"method", "training": {"epochs"}, "data": {"question", "options"}, …}``; what
+                it leaves out takes its default.
+            rows: one mapping a row, with the same fields as the lines of a file.
+            dataset_id: a dataset that is already there.
+            eval_file: held-out rows; or ``eval_rows`` or ``eval_dataset_id``. Without one, a tenth is held out.
+            eval_rows: held-out rows in memory.
+            eval_dataset_id: held-out rows that are already there.
+            expected_parent: a version's id; the task is refused when the model's head has moved from it.
 
         Raises:
             InvalidRequestError: the rows or the spec are not acceptable; its places say where.
-            ValueError: ``data`` names no source of rows, or more than one.
+            ValueError: not exactly one of ``file``, ``rows`` and ``dataset_id`` is given.
         """
-        source = data if isinstance(data, TaskData) else TaskData(file=data)
         fields = {
             "model": model,
             "name": name,
+            "dataset_id": dataset_id,
+            "eval_dataset_id": eval_dataset_id,
             "expected_parent": expected_parent,
-            "dataset_id": source.dataset_id,
-            "eval_dataset_id": source.eval_dataset_id,
         }
         given = {key: value for key, value in fields.items() if value is not None}
         with ExitStack() as stack:
-            parts = _parts(source, stack)
+            parts = {
+                key: stack.enter_context(upload(path, content))
+                for key, path, content in (("file", file, rows), ("eval_file", eval_file, eval_rows))
+                if path is not None or content is not None
+            }
+            if ("file" in parts) == (dataset_id is not None):
+                raise ValueError("give exactly one of file, rows and dataset_id")
             if not parts:
                 return self._http.one(Job, "POST", "/v1/tasks", json={**given, "spec": dict(spec or {})})
             # The fields come before the files: the service reads the body as a stream.
@@ -77,14 +79,3 @@ class Tasks:
     def list(self, *, model: str | None = None, limit: int | None = None) -> Iterator[Task]:
         """Yield all, or those of one model."""
         return self._http.pages(Task, "/v1/tasks", {"model": model}, limit=limit)
-
-
-def _parts(source: TaskData, stack: ExitStack) -> dict[str, Part]:
-    parts: dict[str, Part] = {}
-    if source.dataset_id is None:
-        parts["file"] = stack.enter_context(upload(source.file, source.rows))
-    elif source.file is not None or source.rows is not None:
-        raise ValueError("give either rows or the id of a dataset")
-    if source.eval_file is not None or source.eval_rows is not None:
-        parts["eval_file"] = stack.enter_context(upload(source.eval_file, source.eval_rows))
-    return parts

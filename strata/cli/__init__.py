@@ -1,0 +1,3 @@
+"""The `strata` command."""
+
+from strata.cli.app import main as main

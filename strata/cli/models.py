@@ -1,0 +1,103 @@
+"""`strata models`: the models that keep learning."""
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from strata.cli.output import facts, print_json, print_rows, table
+from strata.cli.session import AsJson, session_of
+from strata.client.results import Model, ScoreMatrix
+
+app: Final = typer.Typer(help="Models that keep learning.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="The model's name or id.")]
+
+
+@app.command("create")
+def create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="What it will be called.")],
+    *,
+    base_model: Annotated[str, typer.Option("--base-model", "-b", help="The base model it starts from.")],
+    method: Annotated[str | None, typer.Option(help="Default method of its tasks; see `strata methods`.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a model; its version 0, the base, answers at once."""
+    session = session_of(context)
+    model = session.client.models.create(name, base_model=base_model, method=method)
+    if as_json:
+        print_json(model.to_json())
+        return
+    _show(session.results, model)
+    session.notes.print(f"next: `strata tasks submit {name} FILE --name TASK --watch`")
+
+
+@app.command("list")
+def list_all(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """List the models."""
+    session = session_of(context)
+    rows = list(session.client.models.list())
+    if as_json:
+        print_rows(rows)
+        return
+    table(
+        session.results,
+        ("name", "base model", "created"),
+        [(row.name or row.id, row.base_model, row.created_at) for row in rows],
+    )
+
+
+@app.command("show")
+def show(context: typer.Context, model: Name, *, as_json: AsJson = False) -> None:
+    """Show one model."""
+    session = session_of(context)
+    found = session.client.models.get(model)
+    if as_json:
+        print_json(found.to_json())
+        return
+    _show(session.results, found)
+
+
+@app.command("matrix")
+def matrix(context: typer.Context, model: Name, *, as_json: AsJson = False) -> None:
+    """Show how well each version does on each task learned so far."""
+    session = session_of(context)
+    found = session.client.evaluations.matrix(model)
+    if as_json:
+        print_json(found.to_json())
+        return
+    print_matrix(session.results, found)
+
+
+def print_matrix(console: Console, found: ScoreMatrix) -> None:
+    """Print the score matrix: a row a version, a column a task, and the figures of continual learning."""
+    rows: list[Sequence[object]] = [("base", *found.base_scores, None)]
+    if any(score is not None for score in found.base_option_scores):
+        rows.append(("base, by option", *found.base_option_scores, None))
+    for index, scores in enumerate(found.scores):
+        density = found.density[index] if index < len(found.density) else None
+        share = None if density is None else f"{density:.4%}"
+        rows.append((f"after {found.tasks[index]}", *scores, share))
+    table(console, ("exact match on", *found.tasks, "delta density"), rows)
+    facts(
+        console,
+        [
+            ("OA", found.oa),
+            ("BWT", found.bwt),
+            ("forgetting", found.forgetting),
+            ("plasticity", found.plasticity),
+        ],
+    )
+
+
+def _show(console: Console, model: Model) -> None:
+    facts(
+        console,
+        [
+            ("name", model.name or model.id),
+            ("id", model.id),
+            ("base model", model.base_model),
+            ("created", model.created_at),
+        ],
+    )

@@ -1,0 +1,1 @@
+"""The embedded service: API, worker and engine as children of one process."""
