@@ -20,6 +20,11 @@ class Settings(BaseSettings):
         default=Path("var/strata"),
         description="Folder of the registry, uploads, artefacts, base models and job folders.",
     )
+    base_models_dir: Path = Field(
+        default=Path(),
+        description="Folder of converted base models, which installations may share; "
+        "empty means base-models in the data folder.",
+    )
     database_url: str = Field(
         default="",
         description="SQLAlchemy URL of the registry: sqlite:///… or postgresql+psycopg://…; "
@@ -60,6 +65,11 @@ class Settings(BaseSettings):
         default="auto",
         pattern=r"^(auto|cpu|cuda|mps)$",
         description="Device of trainer and engine: auto, cpu, cuda or mps.",
+    )
+    compute_command: str = Field(
+        default="",
+        description="Command that runs a module of worker.compute, to which its name and the job's folder are "
+        "appended, e.g. `nice -n 10 python -m`; empty means this Python with -m.",
     )
     visible_gpu: str | None = Field(
         default=None,
@@ -110,6 +120,8 @@ class Settings(BaseSettings):
         """Anchor the data folder, and derive the addresses inside it that were left empty."""
         data_dir = Path(str(values.get("data_dir") or "var/strata")).expanduser().absolute()
         filled = {**values, "data_dir": data_dir}
+        base_models_dir = Path(str(values.get("base_models_dir") or data_dir / "base-models"))
+        filled["base_models_dir"] = base_models_dir.expanduser().absolute()
         filled["database_url"] = values.get("database_url") or f"sqlite:///{data_dir / 'registry.sqlite'}"
         filled["engine_address"] = values.get("engine_address") or f"unix:{data_dir / 'run' / 'engine.sock'}"
         return filled
@@ -130,11 +142,6 @@ class Settings(BaseSettings):
     def artefacts_dir(self) -> Path:
         """Root of the local artefact store."""
         return self.data_dir / "artefacts"
-
-    @property
-    def base_models_dir(self) -> Path:
-        """Converted base models, ``<name>/<digest prefix>/``."""
-        return self.data_dir / "base-models"
 
     @property
     def jobs_dir(self) -> Path:
