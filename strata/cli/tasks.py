@@ -1,13 +1,13 @@
 """`strata tasks`: teach a model."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Final
 
 import typer
 
 from strata.cli.output import print_json, print_rows, table
 from strata.cli.session import AsJson, session_of
+from strata.cli.spec import assign, parse, spec_of
 from strata.cli.watching import conclude, follow
 
 app: Final = typer.Typer(help="Tasks to learn.", no_args_is_help=True)
@@ -39,13 +39,13 @@ def submit(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Post a task file to a model; prints the job that learns it."""
     session = session_of(context)
-    spec = _spec_of(spec_file)
+    spec = spec_of(spec_file)
     for path, value in (("data.question", question), ("data.options", option), ("method", method)):
         if value:
-            _assign(spec, path, value)
+            assign(spec, path, value)
     for assignment in setting or ():
-        path, value = _parse(assignment)
-        _assign(spec, path, value)
+        path, value = parse(assignment)
+        assign(spec, path, value)
     job = session.client.tasks.submit(model, file, name=name, eval_file=eval_file, spec=spec)
     if watch:
         job = follow(session.client, job.id, session.notes)
@@ -72,39 +72,3 @@ def list_all(
 def show(context: typer.Context, task: Annotated[str, typer.Argument(help="The task's id.")]) -> None:
     """Show one task as JSON."""
     print_json(session_of(context).client.tasks.get(task).to_json())
-
-
-def _spec_of(file: Path | None) -> dict[str, Any]:
-    if file is None:
-        return {}
-    try:
-        spec = json.loads(file.read_bytes(), parse_constant=_refuse_constant)
-    except ValueError as error:
-        raise typer.BadParameter(f"{file} is not JSON: {error}", param_hint="--spec") from error
-    if not isinstance(spec, dict):
-        raise typer.BadParameter(f"{file} holds no JSON object", param_hint="--spec")
-    return spec
-
-
-def _parse(assignment: str) -> tuple[str, Any]:
-    """Return path and value of ``PATH=VALUE``; the value is JSON where it can be read as such, else text."""
-    path, equals, text = assignment.partition("=")
-    if not equals or not all(path.split(".")):
-        raise typer.BadParameter(f"{assignment!r} is not PATH=VALUE", param_hint="--set")
-    try:
-        return path, json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError:
-        return path, text
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise typer.BadParameter(f"{name} is not a number that can be sent")
-
-
-def _assign(spec: dict[str, Any], path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    for key in parents:
-        spec = spec.setdefault(key, {})
-        if not isinstance(spec, dict):
-            raise typer.BadParameter(f"{path}: {key} is not an object", param_hint="--set")
-    spec[last] = value

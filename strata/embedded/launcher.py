@@ -17,8 +17,8 @@ EXIT_ORPHANED: Final = 15
 
 def die_with_parent(parent: int) -> None:
     """Ask to be killed when ``parent`` ends; exit at once if it already has."""
-    if sys.platform == "linux" and ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if sys.platform == "linux" and ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        sys.stderr.write("this kernel cannot tie a process to its parent: stop it by hand if `strata up` is killed\n")
     if os.getppid() != parent:
         sys.exit(EXIT_ORPHANED)
 

@@ -16,6 +16,7 @@ from strata.embedded.children import Program
 
 # sun_path of a Unix socket holds 108 bytes on Linux and 104 on BSD, with the closing NUL.
 SOCKET_PATH_BYTES: Final = 100
+LOCK: Final = "up.lock"
 STREAMS_STOP_WITHIN_SECONDS: Final = 3
 
 
@@ -50,6 +51,7 @@ def environment(settings: Settings, surroundings: Mapping[str, str]) -> dict[str
         "PYTHONUNBUFFERED": "1",
         "STRATA_DATA_DIR": str(settings.data_dir),
         "STRATA_DATABASE_URL": settings.database_url,
+        "STRATA_BASE_MODELS_DIR": str(settings.base_models_dir),
         "STRATA_DISPATCHER": "local",
         "STRATA_API_HOST": settings.api_host,
         "STRATA_API_PORT": str(settings.api_port),
@@ -66,7 +68,7 @@ def folder_held(settings: Settings) -> Iterator[None]:
     """
     try:
         settings.run_dir.mkdir(parents=True, exist_ok=True)
-        handle = os.open(settings.run_dir / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(settings.run_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise CannotStartError(f"{settings.data_dir} cannot be used: {error.strerror}; give --data-dir") from error
     try:
@@ -76,7 +78,25 @@ def folder_held(settings: Settings) -> Iterator[None]:
             f"a service already runs in {settings.data_dir}; stop it first, or give another --data-dir"
         ) from error
     else:
+        os.ftruncate(handle, 0)
+        os.write(handle, f"{os.getpid()}\n".encode())
         yield
+    finally:
+        os.close(handle)
+
+
+def holder_of(data_dir: Path) -> int | None:
+    """Return the process id of the `strata up` that holds a data folder; None when none does."""
+    try:
+        handle = os.open(data_dir / "run" / LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.read(handle, 32))
+    else:
+        return None
     finally:
         os.close(handle)
 
