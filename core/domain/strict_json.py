@@ -6,9 +6,12 @@ The standard decoder takes NaN, repeated keys, byte order marks and any depth; n
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
-from core.domain.errors import InvalidError, MalformedError
+from core.domain.errors import InvalidError, MalformedError, Place
+
+Loc = tuple[str | int, ...]
 
 MAX_DEPTH: Final = 32
 
@@ -17,39 +20,56 @@ _TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 _BYTE_ORDER_MARK: Final = "\ufeff"
 
 
-def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
+def loads(data: bytes, *, max_depth: int = MAX_DEPTH, loc: Loc = ()) -> Any:
     """Return the value that ``data`` spells.
 
+    Args:
+        data: one JSON value.
+        max_depth: how far arrays and objects may nest.
+        loc: where ``data`` stands in the request; places in errors begin with it.
+
     Raises:
-        MalformedError: not UTF-8, not JSON, a key twice in one object, NaN or infinity, too deep.
+        MalformedError: not UTF-8, not JSON, a key twice in one object, a number that is not finite, too deep.
         InvalidError: a string holds a lone surrogate or a NUL character.
     """
-    text = _decode(data)
-    if _may_be_deeper(text, max_depth):
-        raise _malformed(f"nested deeper than {max_depth} levels")
+    text = _decode(data, loc)
+    if _is_deeper(text, max_depth):
+        raise _malformed(f"nested deeper than {max_depth} levels", loc)
     try:
-        value = _DECODER.decode(text)
+        value = _STRICT.decode(text)
     except json.JSONDecodeError as error:
-        raise _malformed(f"not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
-    except ValueError as error:
+        raise _malformed(f"not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})", loc) from None
+    except _RepeatedKeyError:
+        raise _malformed("an object holds the same key twice", loc) from None
+    except _NotFiniteError:
+        raise _malformed("must be a finite number", (*loc, *_first_not_finite(text))) from None
+    except ValueError:
         # Python's own bound on the digits of an integer.
-        raise _malformed("a number is too long") from error
+        raise _malformed("a number is too long", loc) from None
     if "\\u" in text:
-        _require_storable(value)
+        _require_storable(value, loc)
     return value
 
 
-def _decode(data: bytes) -> str:
+class _RepeatedKeyError(Exception):
+    pass
+
+
+class _NotFiniteError(Exception):
+    pass
+
+
+def _decode(data: bytes, loc: Loc) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _malformed(f"not UTF-8 (byte {error.start + 1})") from None
+        raise _malformed(f"not UTF-8 (byte {error.start + 1})", loc) from None
     if text.startswith(_BYTE_ORDER_MARK):
-        raise _malformed("starts with a byte order mark")
+        raise _malformed("starts with a byte order mark", loc)
     return text
 
 
-def _may_be_deeper(text: str, max_depth: int) -> bool:
+def _is_deeper(text: str, max_depth: int) -> bool:
     if text.count("[") + text.count("{") <= max_depth:
         return False
     depth = 0
@@ -67,41 +87,56 @@ def _may_be_deeper(text: str, max_depth: int) -> bool:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise _malformed("an object holds the same key twice")
+        raise _RepeatedKeyError
     return value
 
 
 def _refuse_constant(_: str) -> NoReturn:
-    raise _malformed("NaN and infinity are not JSON")
+    raise _NotFiniteError
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise _malformed("a number is out of range")
+        raise _NotFiniteError
     return number
 
 
-def _require_storable(value: Any) -> None:
+def _first_not_finite(text: str) -> Loc:
+    """Read once more, as Python would, to tell where the number stands."""
+    for place, leaf in _leaves(json.loads(text), ()):
+        if isinstance(leaf, float) and not math.isfinite(leaf):
+            return place
+    return ()
+
+
+def _require_storable(value: Any, loc: Loc) -> None:
     """Only escapes can spell these; PostgreSQL refuses both in text."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            stack.extend(item)
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
-        elif isinstance(item, str) and not _storable(item):
-            raise InvalidError("a string holds a NUL character or half of a surrogate pair", code="invalid_text")
+    for place, leaf in _leaves(value, loc):
+        if isinstance(leaf, str) and not _storable(leaf):
+            message = "a string holds a NUL character or half of a surrogate pair"
+            raise InvalidError(message, code="invalid_text", places=[Place(loc=place, message=message)])
+
+
+def _leaves(value: Any, loc: Loc) -> Iterator[tuple[Loc, Any]]:
+    """Yield every key and every value that holds no others, with its place. Depth is bounded already."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield loc, key
+            yield from _leaves(item, (*loc, key))
+    elif isinstance(value, list):
+        for n, item in enumerate(value):
+            yield from _leaves(item, (*loc, n))
+    else:
+        yield loc, value
 
 
 def _storable(text: str) -> bool:
     return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def _malformed(detail: str) -> MalformedError:
-    return MalformedError(detail, code="malformed_json")
+def _malformed(message: str, loc: Loc) -> MalformedError:
+    return MalformedError(message, code="malformed_json", places=[Place(loc=loc, message=message)])
 
 
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+_STRICT: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)

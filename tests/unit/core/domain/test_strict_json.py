@@ -46,3 +46,17 @@ def test_brackets_inside_text_are_no_depth() -> None:
 
 def test_the_deepest_allowed_value_passes() -> None:
     strict_json.loads(b"[" * 32 + b"]" * 32)
+
+
+@pytest.mark.parametrize(
+    ("data", "loc"),
+    [
+        (b'{"adapter": {"rank": 4}, "training": {"rates": [1, NaN]}}', ("spec", "training", "rates", 1)),
+        (b'{"a": 1e999}', ("spec", "a")),
+        (b"-Infinity", ("spec",)),
+    ],
+)
+def test_a_number_that_is_not_finite_is_named_by_its_place(data: bytes, loc: tuple[str | int, ...]) -> None:
+    with pytest.raises(MalformedError) as raised:
+        strict_json.loads(data, loc=("spec",))
+    assert raised.value.places[0].loc == loc
