@@ -1,0 +1,211 @@
+"""A trainer without torch that speaks the whole protocol of a job's folder: ``fake_trainer.py <module> <folder>``.
+
+What it does is named by the first word of the task's name (or, to inspect, by the last part of the source).
+"""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from core.domain.base_facts import BaseFacts
+from core.domain.job_folder import (
+    CheckpointEvent,
+    ErrorEvent,
+    ExitCode,
+    JobFolder,
+    PhaseEvent,
+    ProgressEvent,
+    ScoreEvent,
+)
+from core.domain.jobs import Phase
+from core.domain.manifest import DeltaSummary, Manifest, ModuleSummary, Provenance
+from core.domain.trainer_spec import InspectSpec, TrainerSpec
+from core.storage import manifests
+from worker.compute import lifeline
+
+MODULE = "model.layers.0.q_proj"
+
+
+def facts(digest: str) -> BaseFacts:
+    return BaseFacts(
+        family="causal",
+        architecture="Fake",
+        modules={MODULE: (8, 8), MODULE.replace("q_proj", "v_proj"): (8, 8)},
+        blocks={MODULE: "model.layers.0", MODULE.replace("q_proj", "v_proj"): "model.layers.0"},
+        default_targets=("q_proj", "v_proj"),
+        context_tokens=2048,
+        vocabulary=100,
+        parameters=128,
+        size_bytes=512,
+        digest=digest,
+        end_token="</s>",
+        end_token_id=0,
+        chat_template=None,
+    )
+
+
+class FakeTrainer:
+    def __init__(self, root: Path) -> None:
+        self.folder = JobFolder(root)
+        self.spec = TrainerSpec.model_validate_json(self.folder.spec.read_text())
+
+    def say(self, event: Any) -> None:
+        with self.folder.events.open("a") as file:
+            file.write(event.model_dump_json() + "\n")
+
+    def step(self, n: int, total: int) -> None:
+        self.say(ProgressEvent(step=n, total_steps=total, eta_seconds=1.0, values={"loss": 1 / n}))
+
+    def learn(self, steps: int = 3, seconds: float = 0.0) -> None:
+        self.say(PhaseEvent(phase=Phase.TRAINING))
+        for n in range(1, steps + 1):
+            self.step(n, steps)
+            time.sleep(seconds)
+        self.say(CheckpointEvent(step=steps))
+
+    def leave_version(self) -> None:
+        self.say(PhaseEvent(phase=Phase.EVALUATING))
+        for task in self.spec.tasks:
+            for subject, value in (("base", 0.25), ("result", 0.75)):
+                self.say(ScoreEvent(subject=subject, task_id=task.task_id, metric="exact_match", value=value, n_rows=4))
+        self.say(PhaseEvent(phase=Phase.PUBLISHING))
+        out = self.folder.out
+        out.mkdir()
+        (out / "delta.safetensors").write_bytes(self.folder.spec.read_bytes())
+        (out / "canary.safetensors").write_bytes(b"canary")
+        chain = tuple(link.manifest_sha256 for link in self.spec.chain)
+        manifest = Manifest(
+            provenance=Provenance.model_validate(self.spec.provenance),
+            base_digest=self.spec.base.digest,
+            chain=chain,
+            digest=hashlib.sha256("".join((self.spec.parent_digest, *chain)).encode()).hexdigest(),
+            delta=DeltaSummary(
+                format="sparse",
+                nnz=4,
+                density=4 / 128,
+                size_bytes=64,
+                modules={MODULE: ModuleSummary(shape=(8, 8), nnz=4)},
+            ),
+            recipe=self.spec.recipe,
+            template=self.spec.template,
+            libraries={},
+        )
+        manifests.seal(out, manifest.model_dump(mode="json"))
+
+
+def ok(trainer: FakeTrainer) -> int:
+    trainer.learn()
+    trainer.leave_version()
+    return ExitCode.OK
+
+
+def slow(trainer: FakeTrainer) -> int:
+    """Half a minute of steps; stops politely."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.CANCELLED))
+    trainer.learn(steps=300, seconds=0.1)
+    trainer.leave_version()
+    return ExitCode.OK
+
+
+def brief(trainer: FakeTrainer) -> int:
+    """A few seconds of steps."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.CANCELLED))
+    trainer.learn(steps=20, seconds=0.1)
+    trainer.leave_version()
+    return ExitCode.OK
+
+
+def crash(trainer: FakeTrainer) -> int:
+    trainer.learn()
+    raise RuntimeError("a fault in the trainer")
+
+
+def hang(trainer: FakeTrainer) -> int:
+    """Takes no notice of a polite stop, and has a helper that takes none either."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    helper = subprocess.Popen(["sleep", "120"])
+    (trainer.folder.root / "helper.pid").write_text(str(helper.pid))
+    trainer.step(1, 3)
+    time.sleep(120)
+    return ExitCode.OK
+
+
+def diverge(trainer: FakeTrainer) -> int:
+    trainer.say(ErrorEvent(code="diverged", detail="the loss is NaN at step 2"))
+    return ExitCode.DIVERGED
+
+
+def killed(trainer: FakeTrainer) -> int:
+    trainer.step(1, 3)
+    os.kill(os.getpid(), signal.SIGKILL)
+    return ExitCode.OK
+
+
+def unlucky(trainer: FakeTrainer) -> int:
+    """Killed the first time, fine the second."""
+    if len(list(trainer.folder.root.parent.iterdir())) == 1:
+        return killed(trainer)
+    return ok(trainer)
+
+
+def corrupt(trainer: FakeTrainer) -> int:
+    trainer.leave_version()
+    (trainer.folder.out / "delta.safetensors").write_bytes(b"damaged")
+    return ExitCode.OK
+
+
+def empty(trainer: FakeTrainer) -> int:
+    trainer.learn()
+    return ExitCode.OK
+
+
+def free(trainer: FakeTrainer) -> int:
+    """Never notices that its worker is gone, but for the lifeline."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    trainer.step(1, 3)
+    while True:
+        time.sleep(1)
+
+
+BEHAVIOURS: dict[str, Callable[[FakeTrainer], int]] = {
+    each.__name__: each for each in (ok, slow, brief, crash, hang, diverge, killed, unlucky, corrupt, empty, free)
+}
+
+
+def train(root: Path) -> int:
+    trainer = FakeTrainer(root)
+    behaviour = trainer.spec.tasks[-1].name.split("-")[0]
+    return BEHAVIOURS.get(behaviour, ok)(trainer)
+
+
+def inspect(root: Path) -> int:
+    folder = JobFolder(root)
+    spec = InspectSpec.model_validate_json(folder.spec.read_text())
+    if spec.source.endswith("broken"):
+        return ExitCode.INVALID_SPEC
+    target = Path(spec.target)
+    target.mkdir(parents=True)
+    (target / "config.json").write_text("{}")
+    folder.out.mkdir()
+    digest = hashlib.sha256(spec.source.encode()).hexdigest()
+    (folder.out / "facts.json").write_text(facts(digest).model_dump_json())
+    return ExitCode.OK
+
+
+def main() -> int:
+    lifeline.hold()
+    module, root = sys.argv[1], Path(sys.argv[2])
+    (root / "environment.json").write_text(json.dumps(dict(os.environ)))
+    (root / "trainer.pid").write_text(str(os.getpid()))
+    return train(root) if module == "worker.compute.trainer" else inspect(root)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""The registry as a worker sees it: the port through which claims are made, kept and settled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from core.domain.base_facts import BaseFacts
+from core.domain.job_folder import Event, ScoreEvent
+from core.domain.manifest import Manifest
+from core.domain.records import Job
+from core.services.trainer_specs import StagingPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that this worker holds.
+
+    Attributes:
+        fence: the claim's number; whoever writes with an older one is refused.
+        seconds_left: until the job's own deadline, by the database's clock at the claim; None without one.
+    """
+
+    job: Job
+    fence: int
+    seconds_left: float | None
+
+
+class Desk(Protocol):
+    """Each verb is one transaction.
+
+    Those that take a claim raise `LostLeaseError` once another worker holds the job; all raise `UnavailableError`
+    while the registry is away.
+    """
+
+    def claim(self) -> Claim | None:
+        """Take the next job that may run, or None."""
+
+    def beat(self, claim: Claim) -> bool:
+        """Renew the lease; return whether cancelling was asked for."""
+
+    def record(self, claim: Claim, events: Sequence[Event]) -> None:
+        """Note what the trainer reported."""
+
+    def fail(self, claim: Claim, *, code: str, detail: str) -> None:
+        """End the job as failed."""
+
+    def confirm_cancelled(self, claim: Claim) -> None:
+        """End the job as cancelled; its trainer is gone."""
+
+    def release(self, claim: Claim) -> None:
+        """Put the job back to its place in the queue: the worker stops in good order."""
+
+    def give_up(self, claim: Claim) -> None:
+        """Let the lease run out now: the attempt broke off, counts as barren, and the job is tried again."""
+
+    def sweep(self) -> int:
+        """Take jobs away from holders whose lease ran out; return how many."""
+
+    def plan(self, claim: Claim) -> StagingPlan:
+        """Return what a `train` job needs in its folder."""
+
+    def base_source(self, claim: Claim) -> tuple[str, str]:
+        """Return name and source of the base model that an `inspect` job reads."""
+
+    def publish(self, claim: Claim, *, manifest: Manifest, scores: Sequence[ScoreEvent], artefact: str) -> None:
+        """Make the version of a finished `train` job visible; ``artefact`` is where its folder already lies.
+
+        Raises:
+            ConflictError: cancelling was asked for first, or the parent is no longer ready.
+        """
+
+    def record_facts(self, claim: Claim, *, facts: BaseFacts, path: str) -> None:
+        """Finish an `inspect` job.
+
+        Raises:
+            ConflictError: cancelling was asked for first.
+        """

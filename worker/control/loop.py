@@ -1,0 +1,87 @@
+"""The work of a worker: one function that takes the next job and carries it through, and the loop that calls it."""
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+
+from core.domain.errors import ConflictError, UnavailableError
+from worker.control.attempt import Attempt
+from worker.control.context import StopRequested, WorkerContext
+from worker.control.desk import Desk
+from worker.control.heart import Heart
+
+log = structlog.get_logger()
+
+
+def run_next(
+    context: WorkerContext,
+    *,
+    stop_requested: StopRequested,
+    chores: Callable[[], None],
+) -> bool:
+    """Claim the next job that may run and carry it through; return False if there is none.
+
+    Args:
+        context: the worker's ports, folders and times.
+        stop_requested: asked again and again while the job runs; once True the job goes back to its queue.
+        chores: what this worker must also do while a job runs.
+
+    Raises:
+        UnavailableError: the registry is away; nothing was claimed.
+    """
+    claimed_at = time.monotonic()
+    try:
+        claim = context.desk.claim()
+    except ConflictError:
+        # Another worker claimed for the same model at the same moment, and won.
+        return True
+    if claim is None:
+        return False
+    log.info("job.claimed", job_id=claim.job.id, fence=claim.fence, kind=claim.job.kind)
+    beat = partial(context.desk.beat, claim)
+    with Heart(beat, timings=context.timings, claimed_at=claimed_at) as heart:
+        Attempt(context=context, claim=claim, heart=heart, stop_requested=stop_requested, chores=chores).run()
+    return True
+
+
+class Sweeper:
+    """Searches for expired leases, at most every so often; calling it more often costs nothing."""
+
+    def __init__(self, desk: Desk, *, every_seconds: float) -> None:
+        self._desk = desk
+        self._every = every_seconds
+        self._due = time.monotonic()
+
+    def __call__(self) -> None:
+        """Sweep if it is time; a registry that is away is tried again next time."""
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + self._every
+        try:
+            moved = self._desk.sweep()
+        except (UnavailableError, ConflictError) as error:
+            log.warning("sweep.failed", error=error.detail)
+            return
+        if moved:
+            log.info("sweep.moved", jobs=moved)
+
+
+def run_until_idle(context: WorkerContext, *, stop_requested: StopRequested, sweeper: Sweeper) -> None:
+    """Carry through what is queued until nothing is left, or this worker shall stop."""
+    while not stop_requested() and run_next(context, stop_requested=stop_requested, chores=sweeper):
+        continue
+
+
+def poll(context: WorkerContext, *, stop: threading.Event) -> None:
+    """Look for work until ``stop`` is set: the local dispatcher's other half."""
+    sweeper = Sweeper(context.desk, every_seconds=context.timings.sweep)
+    while not stop.is_set():
+        sweeper()
+        try:
+            run_until_idle(context, stop_requested=stop.is_set, sweeper=sweeper)
+        except UnavailableError as error:
+            log.warning("registry.away", error=error.detail)
+        stop.wait(context.timings.poll)

@@ -1,0 +1,57 @@
+"""What a trainer's end means for its job: the error code, and a detail that says what to do next."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from core.domain.job_folder import ExitCode
+from worker.control.supervisor import Ending, EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job failed, for its user."""
+
+    code: str
+    detail: str
+
+
+_BY_EXIT_CODE: Final = {
+    ExitCode.INVALID_SPEC: "the trainer could not use its spec; report it together with the job's log",
+    ExitCode.DIVERGED: "the loss became infinite or NaN; post the task again with a lower training.learning_rate",
+    ExitCode.OUT_OF_MEMORY: "the device ran out of memory; post the task again with a smaller training.batch_size "
+    "(and more training.gradient_accumulation) or fewer training.max_source_tokens",
+    ExitCode.CORRUPT_ARTEFACT: "stored weights do not match their hashes; check the disk, then retry the job, "
+    "or start from an earlier version",
+    ExitCode.DISK_FULL: "the disk of the data folder is full; free some space, then retry the job",
+}
+_BY_REASON: Final = {
+    EndReason.TIMED_OUT: "the job ran longer than it may; raise spec.timeout_seconds or train for fewer steps",
+    EndReason.STALLED: "the trainer said nothing for too long and was stopped; look at the job's log, then retry the job",
+}
+# Ended from outside, not by its own doing: killed, without its worker, or told to stop by nobody we know.
+_INTERRUPTIONS: Final = frozenset({ExitCode.ORPHANED, ExitCode.CANCELLED})
+
+
+def was_interrupted(exit_code: int) -> bool:
+    """Say whether the trainer was ended from outside, so that the same job may well succeed when tried again."""
+    return exit_code < 0 or exit_code in _INTERRUPTIONS
+
+
+def failure_of(ending: Ending) -> Failure:
+    """Return why the job of ``ending`` failed. What the trainer itself said last comes first."""
+    if ending.reason in _BY_REASON:
+        return Failure(code=ending.reason.value, detail=_BY_REASON[ending.reason])
+    detail = _BY_EXIT_CODE.get(_known(ending.exit_code))
+    if detail is None:
+        return Failure(
+            code="crashed",
+            detail=f"the trainer ended with exit code {ending.exit_code}; the end of the job's log says why",
+        )
+    code = ExitCode(ending.exit_code or 0).name.lower()
+    if ending.error is not None and ending.error.detail:
+        return Failure(code=code, detail=f"{ending.error.detail}: {detail}")
+    return Failure(code=code, detail=detail)
+
+
+def _known(exit_code: int | None) -> ExitCode:
+    return ExitCode(exit_code) if exit_code in set(ExitCode) else ExitCode.OK
