@@ -1,0 +1,26 @@
+"""What the routes stand on, handed over once by whoever assembles the application."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from core.domain.ports import BlobStore, Dispatcher, Generator
+from core.registry.work import Registry
+from core.settings import Settings
+
+HEARTBEAT_SECONDS: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The ports and settings of one running API.
+
+    Attributes:
+        heartbeat_seconds: longest silence of an event stream.
+    """
+
+    settings: Settings
+    registry: Registry
+    blobs: BlobStore
+    dispatcher: Dispatcher
+    generator: Generator
+    heartbeat_seconds: float = HEARTBEAT_SECONDS

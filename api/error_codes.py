@@ -1,0 +1,78 @@
+"""The closed list of error codes: what each means and which HTTP status says it (docs/reference/errors.md)."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One error code.
+
+    Attributes:
+        status: the HTTP status of every answer with this code.
+        meaning: one line for people, the `title` of the problem.
+    """
+
+    status: int
+    meaning: str
+
+
+CODES: Final[dict[str, Code]] = {
+    # The request could not be read.
+    "malformed_request": Code(400, "The request could not be read"),
+    "malformed_json": Code(400, "The JSON could not be read"),
+    "malformed_multipart": Code(400, "The multipart body could not be read"),
+    "foreign_host": Code(400, "The Host header does not name this machine"),
+    "foreign_origin": Code(403, "Calls from other web sites are refused"),
+    "method_not_allowed": Code(405, "The path does not know this method"),
+    "too_large": Code(413, "The request is over a stated limit"),
+    "unsupported_media_type": Code(415, "The content type or encoding is not one this path reads"),
+    # The content cannot be accepted.
+    "invalid_request": Code(422, "The request cannot be accepted"),
+    "invalid_text": Code(422, "A text holds characters that cannot be stored"),
+    "invalid_name": Code(422, "The name is not a valid name"),
+    "invalid_source": Code(422, "The base model's source is not one of the known kinds"),
+    "invalid_spec": Code(422, "The task's spec cannot be used"),
+    "invalid_dataset": Code(422, "The file has errors"),
+    "invalid_input": Code(422, "The input does not fit the task's template"),
+    "leak": Code(422, "Evaluation rows are also training rows"),
+    "unknown_base_model": Code(422, "There is no base model of that name"),
+    # There is no such thing.
+    "not_found": Code(404, "There is no such thing"),
+    "alias_not_found": Code(404, "There is no such alias"),
+    "base_model_not_found": Code(404, "There is no such base model"),
+    "blob_not_found": Code(404, "The dataset's content is not stored"),
+    "dataset_not_found": Code(404, "There is no such dataset"),
+    "job_not_found": Code(404, "There is no such job"),
+    "model_not_found": Code(404, "There is no such model"),
+    "task_not_found": Code(404, "There is no such task"),
+    "version_not_found": Code(404, "There is no such version"),
+    # The thing is in the wrong state for it.
+    "conflict": Code(409, "The thing is in a state that does not allow the call"),
+    "base_model_failed": Code(409, "The base model could not be read"),
+    "cancel_requested": Code(409, "The job was asked to stop"),
+    "dataset_in_use": Code(409, "A task uses the dataset"),
+    "lease_lost": Code(409, "Another worker holds the job"),
+    "model_busy": Code(409, "A job of the model is not over"),
+    "name_taken": Code(409, "The name is taken"),
+    "parent_conflict": Code(409, "The model's head is not the expected version"),
+    "wrong_state": Code(409, "The state does not allow this move"),
+    # Later, or not here.
+    "not_ready": Code(425, "Something that is under way must finish first"),
+    "base_model_not_ready": Code(425, "The base model has not been inspected yet"),
+    "internal_error": Code(500, "The service failed"),
+    "corrupt_artefact": Code(503, "Stored bytes do not match what was published"),
+    "unavailable": Code(503, "A part of the service is away"),
+    "engine_unavailable": Code(503, "The engine does not answer"),
+    "registry_unavailable": Code(503, "The registry does not answer"),
+    "disk_full": Code(507, "There is no space left to store this"),
+}
+
+# What the HTTP library itself refuses with, in our words.
+CODE_OF_STATUS: Final[dict[int, str]] = {
+    400: "malformed_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+}

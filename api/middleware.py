@@ -1,0 +1,86 @@
+"""What is settled before any route: the request's id, its framing, and whether its sender may call at all."""
+
+import re
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import errors
+from core.domain.errors import MalformedError, StrataError
+from core.domain.identifiers import new_id
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+# "testserver" is what Starlette's test client calls itself; no public name is spelled so.
+_LOCAL_NAMES: Final = frozenset({"localhost", "testserver"})
+_OWN_PAGES: Final = frozenset({"same-origin", "none", "same-site"})
+
+
+class Doorkeeper:
+    """Gives each request an id, and refuses what must not reach a route.
+
+    Without keys, whoever reaches the port may call. A browser reaches loopback on behalf of any web page, so the host
+    must be named as this machine (a rebound DNS name is not), and the page must be our own.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers)
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                answer["x-request-id"] = request_id
+                answer["x-content-type-options"] = "nosniff"
+            await send(message)
+
+        if fault := _fault(headers):
+            answer = errors.response(fault, path=scope["path"], request_id=request_id)
+            await answer(scope, receive, send_named)
+            return
+        await self._app(scope, receive, send_named)
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.match(given) else new_id("req")
+
+
+def _fault(headers: Headers) -> StrataError | None:
+    if "transfer-encoding" in headers and "content-length" in headers:
+        return MalformedError("a body has a length or is chunked, not both")
+    hosts = headers.getlist("host")
+    if len(hosts) != 1 or not _is_local(f"//{hosts[0]}"):
+        return StrataError("call this service by a loopback address", code="foreign_host")
+    origin = headers.get("origin")
+    if origin is not None and not _is_same(origin, hosts[0]):
+        return StrataError("this page may not call the service", code="foreign_origin")
+    if headers.get("sec-fetch-site", "none") not in _OWN_PAGES:
+        return StrataError("this page may not call the service", code="foreign_origin")
+    return None
+
+
+def _is_local(address: str) -> bool:
+    try:
+        name = urlsplit(address).hostname or ""
+        return name in _LOCAL_NAMES or ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_same(origin: str, host: str) -> bool:
+    """Pages of another port of this machine are other people's pages."""
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False

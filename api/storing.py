@@ -1,0 +1,84 @@
+"""From a received file to a dataset: the blob first, then its row, and no blob without a row."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from api.context import Context
+from api.multipart import ReceivedFile
+from core.domain.errors import MissingError
+from core.domain.ports import BlobStore
+from core.domain.records import Dataset
+from core.registry import datasets as dataset_rows
+from core.registry.work import Registry, Work
+from core.services import datasets
+
+T = TypeVar("T")
+
+
+def store(
+    context: Context,
+    files: Mapping[str, ReceivedFile],
+    *,
+    project_id: str,
+    then: Callable[[Work, Mapping[str, Dataset]], T],
+) -> T:
+    """Keep ``files`` as datasets and do ``then`` in the same transaction: all of it happens, or none.
+
+    Args:
+        context: the application's ports.
+        files: accepted files, by the name of their part.
+        project_id: whose datasets they become.
+        then: gets the rows by part; its result is returned.
+    """
+    new = [file for file in files.values() if not _is_stored(context.blobs, file)]
+    try:
+        for file in new:
+            _adopt(context.blobs, file)
+        with context.registry.write() as work:
+            rows = {part: _register(work, file, project_id=project_id) for part, file in files.items()}
+            result = then(work, rows)
+    except BaseException:
+        for file in new:
+            remove_unused(context.registry, context.blobs, sha256=file.report.sha256)
+        raise
+    # Someone who failed with, or deleted, the same content may have removed it between our two steps.
+    for file in files.values():
+        if not _is_stored(context.blobs, file):
+            _adopt(context.blobs, file)
+    return result
+
+
+def remove_unused(registry: Registry, blobs: BlobStore, *, sha256: str) -> None:
+    """Remove a blob that no dataset names; the write transaction keeps others from naming it meanwhile."""
+    with registry.write() as work:
+        if dataset_rows.content_users(work, sha256) == 0:
+            blobs.delete(sha256)
+
+
+def _register(work: Work, file: ReceivedFile, *, project_id: str) -> Dataset:
+    report = file.report
+    return datasets.register(
+        work,
+        project_id=project_id,
+        sha256=report.sha256,
+        size_bytes=report.size_bytes,
+        format=report.format or "",
+        n_rows=report.n_rows,
+        report=report.model_dump(mode="json"),
+    )
+
+
+def _is_stored(blobs: BlobStore, file: ReceivedFile) -> bool:
+    try:
+        blobs.path(file.report.sha256)
+    except MissingError:
+        return False
+    return True
+
+
+def _adopt(blobs: BlobStore, file: ReceivedFile) -> None:
+    """Give the store a second name of the file, so that ours stays until all is done."""
+    name = file.path.with_suffix(".adopted")
+    os.link(file.path, name)
+    blobs.adopt(name, sha256=file.report.sha256)
