@@ -1,0 +1,81 @@
+"""Plain LoRA (Hu et al. 2021, arXiv 2106.09685) through PEFT: the update ``s B A`` is added as it is."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners import lora
+from torch import Tensor, nn
+
+from core.learning.adapters.factors import add_factor_gradients
+from core.learning.adapters.lora.config import LoraSettings
+
+
+@dataclass(slots=True)
+class LoraUpdate:
+    """``s B A`` of one layer."""
+
+    layer: lora.Linear
+    value_OI: Tensor
+
+    def add_gradient(self, gradient_OI: Tensor) -> None:
+        """Add ``s B' G`` and ``s G A'`` to the factors' gradients."""
+        add_factor_gradients(self.layer, gradient_OI)
+
+
+@dataclass(frozen=True, slots=True)
+class LoraView:
+    """One adapted layer."""
+
+    layer: lora.Linear
+
+    def update(self, *, sparse: bool = False) -> LoraUpdate:
+        """Return the update; all of its entries are kept, ``sparse`` or not."""
+        del sparse
+        with torch.no_grad():
+            return LoraUpdate(self.layer, self.layer.get_delta_weight("default"))
+
+
+@dataclass(slots=True)
+class Lora:
+    """The adapter kind ``lora``."""
+
+    settings: LoraSettings
+    sparse: bool = False
+    _layers: dict[str, LoraView] = field(default_factory=dict)
+
+    def attach(self, base: nn.Module) -> PeftModel:
+        """Put fresh factors on ``base``: A kaiming-uniform, B zero."""
+        config = LoraConfig(
+            r=self.settings.rank,
+            lora_alpha=self.settings.alpha,
+            target_modules=list(self.settings.target_modules or ()) or None,
+        )
+        model = get_peft_model(base, config)
+        named = model.base_model.model.named_modules()
+        self._layers = {name: LoraView(module) for name, module in named if isinstance(module, lora.Linear)}
+        return model
+
+    def layers(self) -> dict[str, LoraView]:
+        """Return the adapted layers by name."""
+        return self._layers
+
+    def after_step(self, step: int, *, total_steps: int) -> None:
+        """Nothing changes over the steps."""
+
+    def figures(self) -> dict[str, float]:
+        """Return nothing: there is no gate."""
+        return {}
+
+    def state(self) -> dict[str, float]:
+        """Return nothing: the factors are all there is."""
+        return {}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Take over nothing."""
+
+    def deltas(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield ``s B A`` of each layer."""
+        for name, view in self._layers.items():
+            yield name, view.update().value_OI

@@ -1,0 +1,53 @@
+"""What an adapter kind offers to the learner, the objectives and the merge, which never know the kind.
+
+Shapes: O outputs, I inputs of one adapted layer.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from peft import PeftModel
+from torch import Tensor, nn
+
+
+class Update(Protocol):
+    """The update of one layer at one moment."""
+
+    value_OI: Tensor
+
+    def add_gradient(self, gradient_OI: Tensor) -> None:
+        """Add to the factors' ``.grad`` what ``gradient_OI``, a gradient with respect to ``value_OI``, means there."""
+
+
+class AdaptedLayer(Protocol):
+    """One adapted layer."""
+
+    def update(self, *, sparse: bool = False) -> Update:
+        """Return the scaled update as the forward pass uses it now, detached; ``sparse`` asks for its kept entries."""
+
+
+class Adapter(Protocol):
+    """One task's adapter: fresh when attached, read out when finished."""
+
+    sparse: bool
+
+    def attach(self, base: nn.Module) -> PeftModel:
+        """Put a fresh adapter on ``base`` (drawn from torch's global generator) and return the trainable model."""
+
+    def layers(self) -> Mapping[str, AdaptedLayer]:
+        """Return the adapted layers by module name of the base model."""
+
+    def after_step(self, step: int, *, total_steps: int) -> None:
+        """Follow the schedule after optimiser step ``step``, counted from 1."""
+
+    def figures(self) -> dict[str, float]:
+        """Return what is worth a curve, e.g. sparsity."""
+
+    def state(self) -> dict[str, float]:
+        """Return what a checkpoint must hold beside the trainable parameters."""
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Take over what `state` returned."""
+
+    def deltas(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield each layer's final update, ``[O, I]``, in the type of the master weights."""

@@ -1,0 +1,89 @@
+"""The loss on target tokens only, with logits formed only where there are targets.
+
+Shapes: B rows, T positions, K target tokens of the batch, V vocabulary.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from core.domain.base_facts import Family
+
+IGNORED: Final = -100
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows ready for the model.
+
+    Attributes:
+        labels_BT: the target tokens, ``IGNORED`` elsewhere. For a causal model at the positions of the input that hold
+            them; for a sequence-to-sequence model the decoder's own sequence.
+    """
+
+    input_ids_BT: Tensor
+    attention_mask_BT: Tensor
+    labels_BT: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on ``device``."""
+        return Batch(self.input_ids_BT.to(device), self.attention_mask_BT.to(device), self.labels_BT.to(device))
+
+
+def target_count(batch: Batch, family: Family) -> int:
+    """Return K. A causal model cannot be asked for its very first token."""
+    labels_BT = batch.labels_BT[:, 1:] if family == "causal" else batch.labels_BT
+    return int((labels_BT != IGNORED).sum())
+
+
+def target_logits(model: nn.Module, batch: Batch, family: Family) -> tuple[Tensor, Tensor]:
+    """Return the logits ``[K, V]`` that predict the targets, and the targets ``[K]``, row by row in order."""
+    labels_BT = batch.labels_BT
+    inputs: dict[str, Any] = {
+        "input_ids": batch.input_ids_BT,
+        "attention_mask": batch.attention_mask_BT,
+        "use_cache": False,
+    }
+    if family == "seq2seq":
+        wanted_BT = labels_BT != IGNORED
+        targets_K = labels_BT[wanted_BT]
+        inputs["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels=labels_BT)  # type: ignore[operator]
+    else:
+        wanted_BT = functional.pad(labels_BT[:, 1:] != IGNORED, (0, 1))
+        targets_K = labels_BT[:, 1:][wanted_BT[:, :-1]]
+    with _head_sees_only(model, wanted_BT):
+        logits_KV = model(**inputs).logits[0]
+    return logits_KV, targets_K
+
+
+def target_loss(model: nn.Module, batch: Batch, family: Family) -> Tensor:
+    """Return the summed cross-entropy over the batch's target tokens.
+
+    It is formed in the type in which the model's own loss is: fp32 for causal models, which Hugging Face narrows even
+    from float64, and never below fp32 for the others.
+    """
+    logits_KV, targets_K = target_logits(model, batch, family)
+    own = torch.float32 if family == "causal" else torch.promote_types(logits_KV.dtype, torch.float32)
+    return functional.cross_entropy(logits_KV.to(own), targets_K, reduction="sum")
+
+
+@contextmanager
+def _head_sees_only(model: nn.Module, wanted_BT: Tensor) -> Iterator[None]:
+    """Give the output embedding the wanted positions alone, as ``[1, K, d]``.
+
+    Everything that an architecture does before or after its head still happens, on K positions in place of B x T.
+    """
+
+    def select(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (args[0][wanted_BT].unsqueeze(0), *args[1:])
+
+    handle = model.get_output_embeddings().register_forward_pre_hook(select)  # type: ignore[operator]
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,0 +1,69 @@
+"""The learning library by its public names, for notebooks and experiments.
+
+One task, learned in a flat loop (`base` is any Hugging Face causal model in fp32, `batches` a list of `Batch`)::
+
+    from accelerate import Accelerator
+    from strata.learning import (
+        Ella, EllaSettings, JumpLora, JumpLoraSettings, Learner, MergeSequential, Training, WPast, adamw,
+    )
+
+    past = WPast()                                             # one for the life of the model
+    adapter = JumpLora(JumpLoraSettings(target_modules=("q_proj", "v_proj")))
+    model = adapter.attach(base)                               # a peft.PeftModel
+    learner = Learner(
+        model=model, adapter=adapter, objectives=[Ella(EllaSettings(), w_past=past)],
+        optimizer=adamw(model, Training()), accelerator=Accelerator(cpu=True), family="causal",
+        max_grad_norm=1.0, total_steps=len(batches),
+    )
+    for batch in batches:
+        print(learner.learn([batch]))
+
+    deltas = dict(adapter.deltas())                            # sparse: most entries are zero
+    base = model.unload()
+    MergeSequential().merge(base, deltas.items())
+    past.add(deltas.items())                                   # the next task keeps off these weights
+
+The tuner alone is ``peft``'s own shape: ``get_peft_model(base, JumpLoraConfig(...))`` after `register`.
+"""
+
+from core.learning.adapters.jumplora.config import JumpLoraSettings
+from core.learning.adapters.jumplora.model import JumpLoraModel, register
+from core.learning.adapters.jumplora.peft_config import JumpLoraConfig
+from core.learning.adapters.jumplora.rule import JumpLora
+from core.learning.adapters.jumplora.schedule import GateSchedule
+from core.learning.adapters.lora.config import LoraSettings
+from core.learning.adapters.lora.rule import Lora
+from core.learning.compositions.merge_sequential.rule import MergeSequential
+from core.learning.learner import DivergedError, Learner, StepFigures, adamw
+from core.learning.loss import Batch, target_loss
+from core.learning.memories.w_past.rule import WPast
+from core.learning.objectives.ella.config import EllaSettings
+from core.learning.objectives.ella.rule import Ella
+from core.learning.recipe import Evaluation, Recipe, TaskSpec, Training
+
+__all__ = [
+    "Batch",
+    "DivergedError",
+    "Ella",
+    "EllaSettings",
+    "Evaluation",
+    "GateSchedule",
+    "JumpLora",
+    "JumpLoraConfig",
+    "JumpLoraModel",
+    "JumpLoraSettings",
+    "Learner",
+    "Lora",
+    "LoraSettings",
+    "MergeSequential",
+    "Recipe",
+    "StepFigures",
+    "TaskSpec",
+    "Training",
+    "WPast",
+    "adamw",
+    "register",
+    "target_loss",
+]
+
+register()
