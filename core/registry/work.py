@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from threading import Lock
+from typing import Final
 
-from sqlalchemy import Connection, Engine, exc, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Engine, exc, literal_column, select
 
 from core.domain.errors import ConflictError, UnavailableError
 from core.registry import engines
 
 # Leases and timestamps use the database's clock only: hosts may disagree, the database cannot disagree with itself.
-_CLOCKS = {
+_CLOCKS: Final[dict[str, ColumnElement[int]]] = {
     "sqlite": literal_column("CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"),
     "postgresql": literal_column("(extract(epoch from clock_timestamp()) * 1000)::bigint"),
 }
@@ -54,10 +55,9 @@ class Registry:
     @contextmanager
     def write(self) -> Iterator[Work]:
         """Commit on leaving, roll back on an error; hooks run after the commit only."""
-        with _translated():
-            with self._turn, self._writer.begin() as connection:
-                work = Work(connection)
-                yield work
+        with _translated(), self._turn, self._writer.begin() as connection:
+            work = Work(connection)
+            yield work
         work.run_hooks()
 
     @contextmanager

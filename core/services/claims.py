@@ -6,10 +6,17 @@ nothing. Leases only say who is presumed alive.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 from core.domain import job_folder
-from core.domain.records import Job
+from core.domain.jobs import JobKind, JobState, Phase
+from core.domain.records import Job, MetricPoint
+from core.registry import aliases, events, jobs, measures, models, queue
 from core.registry.work import Work
+from core.services.endings import end
+
+# Progress is a row of the job at every step; as events, for those who follow, this often is enough.
+PROGRESS_EVENT_MS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +32,14 @@ def claim(work: Work, *, owner: str, lease_seconds: float) -> Job | None:
     The job starts from the version that its model's `latest` names; one that expected another ends as failed with
     ``parent_conflict``, and the next is tried.
     """
-    raise NotImplementedError
+    while job := queue.next_job(work):
+        fence = job.claims + 1 if job.model_id is None else models.next_fence(work, job.model_id)
+        parent = _latest(work, job)
+        if job.expected_parent is None or job.expected_parent == parent:
+            return _start(work, job, owner=owner, fence=fence, lease_seconds=lease_seconds, parent=parent)
+        detail = f"latest named {parent} when the job's turn came"
+        end(work, job, to=JobState.FAILED, actor=owner, code="parent_conflict", detail=detail)
+    return None
 
 
 def beat(work: Work, *, job_id: str, fence: int, lease_seconds: float) -> BeatAnswer:
@@ -34,16 +48,22 @@ def beat(work: Work, *, job_id: str, fence: int, lease_seconds: float) -> BeatAn
     Raises:
         LostLeaseError: another claim was made, or the job is over: stop, and write nothing.
     """
-    raise NotImplementedError
+    job = jobs.held(work, job_id=job_id, fence=fence)
+    jobs.change(work, job, lease_ms=work.now_ms() + round(1000 * lease_seconds))
+    return BeatAnswer(cancel_requested=job.cancel_requested)
 
 
 def record(work: Work, *, job_id: str, fence: int, events: Sequence[job_folder.Event]) -> None:
-    """Note what the trainer reported: phase, progress, curves, checkpoints. (Scores wait for publication.)
+    """Note what the trainer reported: phase, progress, curves, checkpoints; scores wait for publication.
 
     Raises:
         LostLeaseError: see `beat`.
     """
-    raise NotImplementedError
+    job = jobs.held(work, job_id=job_id, fence=fence)
+    steps = [event for event in events if isinstance(event, job_folder.ProgressEvent)]
+    _note_phases(work, job, [event.phase for event in events if isinstance(event, job_folder.PhaseEvent)])
+    _note_checkpoints(work, job, [event.step for event in events if isinstance(event, job_folder.CheckpointEvent)])
+    _note_progress(work, job, steps)
 
 
 def fail(work: Work, *, job_id: str, fence: int, code: str, detail: str) -> Job:
@@ -52,7 +72,8 @@ def fail(work: Work, *, job_id: str, fence: int, code: str, detail: str) -> Job:
     Raises:
         LostLeaseError: see `beat`.
     """
-    raise NotImplementedError
+    job = jobs.held(work, job_id=job_id, fence=fence)
+    return end(work, job, to=JobState.FAILED, actor=_actor(job), code=code, detail=detail)
 
 
 def confirm_cancelled(work: Work, *, job_id: str, fence: int) -> Job:
@@ -61,7 +82,8 @@ def confirm_cancelled(work: Work, *, job_id: str, fence: int) -> Job:
     Raises:
         LostLeaseError: see `beat`.
     """
-    raise NotImplementedError
+    job = jobs.held(work, job_id=job_id, fence=fence)
+    return end(work, job, to=JobState.CANCELLED, actor=_actor(job))
 
 
 def release(work: Work, *, job_id: str, fence: int) -> Job:
@@ -70,7 +92,8 @@ def release(work: Work, *, job_id: str, fence: int) -> Job:
     Raises:
         LostLeaseError: see `beat`.
     """
-    raise NotImplementedError
+    job = jobs.held(work, job_id=job_id, fence=fence)
+    return _requeue(work, job, actor=_actor(job), barren=job.barren, reason="released")
 
 
 def sweep(work: Work, *, barren_limit: int) -> tuple[Job, ...]:
@@ -79,4 +102,87 @@ def sweep(work: Work, *, barren_limit: int) -> tuple[Job, ...]:
     They go back to the queue, or end: as cancelled where that was asked, as failed with ``poison_job`` at the
     ``barren_limit``-th claim in a row without a checkpoint.
     """
-    raise NotImplementedError
+    return tuple(_take_away(work, job, barren_limit=barren_limit) for job in queue.abandoned(work))
+
+
+def _take_away(work: Work, job: Job, *, barren_limit: int) -> Job:
+    barren = job.barren + 1
+    if job.cancel_requested:
+        return end(work, job, to=JobState.CANCELLED, actor="sweep")
+    if barren >= barren_limit:
+        detail = f"{barren} workers in a row died before a checkpoint"
+        return end(work, job, to=JobState.FAILED, actor="sweep", code="poison_job", detail=detail)
+    return _requeue(work, job, actor="sweep", barren=barren, reason="lease_expired")
+
+
+def _requeue(work: Work, job: Job, *, actor: str, barren: int, reason: str) -> Job:
+    if job.cancel_requested:
+        return end(work, job, to=JobState.CANCELLED, actor=actor)
+    changes = {"phase": None, "deadline_ms": None, "barren": barren}
+    return jobs.move(work, job, to=JobState.QUEUED, actor=actor, changes=changes, data={"reason": reason})
+
+
+def _latest(work: Work, job: Job) -> str | None:
+    found = job.model_id and aliases.find(work, model_id=job.model_id, name="latest")
+    return found.version_id if found else None
+
+
+def _start(work: Work, job: Job, *, owner: str, fence: int, lease_seconds: float, parent: str | None) -> Job:
+    now_ms = work.now_ms()
+    timeout = (job.params.get("recipe") or {}).get("timeout_seconds")
+    changes = {
+        "owner": owner,
+        "fence": fence,
+        "lease_ms": now_ms + round(1000 * lease_seconds),
+        "claims": job.claims + 1,
+        "parent_version_id": parent if job.kind is not JobKind.INSPECT else None,
+        "phase": Phase.PREPARING,
+        "started_ms": job.started_ms or now_ms,
+        "deadline_ms": timeout and now_ms + 1000 * timeout,
+    }
+    data = {"claim": job.claims + 1, "parent_version_id": parent}
+    return jobs.move(work, job, to=JobState.RUNNING, actor=owner, changes=changes, data=data)
+
+
+def _note_phases(work: Work, job: Job, phases: Sequence[Phase]) -> None:
+    now = job.phase
+    for phase in phases:
+        if phase is not now:
+            jobs.change(work, job, phase=phase)
+            _tell(work, job, kind="phase", data={"phase": phase})
+        now = phase
+
+
+def _note_checkpoints(work: Work, job: Job, steps: Sequence[int]) -> None:
+    for step in steps:
+        jobs.change(work, job, barren=0)
+        _tell(work, job, kind="checkpoint", data={"step": step})
+
+
+def _note_progress(work: Work, job: Job, steps: Sequence[job_folder.ProgressEvent]) -> None:
+    if not steps:
+        return
+    points = [MetricPoint(series=name, step=at.step, value=value) for at in steps for name, value in at.values.items()]
+    measures.record_points(work, project_id=job.project_id, job_id=job.id, points=points)
+    last = steps[-1]
+    progress = {"step": last.step, "total_steps": last.total_steps, "eta_seconds": last.eta_seconds}
+    jobs.change(work, job, **progress)
+    told_ms = events.last_ms(work, subject_id=job.id, kind="progress")
+    if told_ms is None or work.now_ms() - told_ms >= PROGRESS_EVENT_MS or last.step == last.total_steps:
+        _tell(work, job, kind="progress", data={**progress, "values": dict(last.values)})
+
+
+def _tell(work: Work, job: Job, *, kind: str, data: dict[str, Any]) -> None:
+    events.append(
+        work,
+        subject_id=job.id,
+        project_id=job.project_id,
+        kind=kind,
+        actor=_actor(job),
+        fence=job.fence,
+        data=data,
+    )
+
+
+def _actor(job: Job) -> str:
+    return job.owner or "worker"

@@ -1,7 +1,10 @@
 """Datasets: immutable, content-addressed, validated before they get here."""
 
+from core.domain.errors import ConflictError, MissingError
+from core.domain.identifiers import new_id
 from core.domain.records import Dataset, Json, Page
-from core.registry.pages import Order
+from core.registry import datasets
+from core.registry.pages import Cursor, Order
 from core.registry.work import Work
 
 
@@ -16,7 +19,11 @@ def register(  # noqa: PLR0913 - one argument a column
     report: Json,
 ) -> Dataset:
     """Record an uploaded file; the same content again is the same dataset, unless it was deleted."""
-    raise NotImplementedError
+    found = datasets.find_content(work, project_id=project_id, sha256=sha256)
+    if found is not None:
+        return found
+    content = {"sha256": sha256, "size_bytes": size_bytes, "n_rows": n_rows, "report": dict(report)}
+    return datasets.add(work, dataset_id=new_id("data"), project_id=project_id, format=format, **content)
 
 
 def get(work: Work, *, project_id: str, dataset_id: str) -> Dataset:
@@ -25,14 +32,17 @@ def get(work: Work, *, project_id: str, dataset_id: str) -> Dataset:
     Raises:
         MissingError: ``dataset_not_found``.
     """
-    raise NotImplementedError
+    found = datasets.find(work, project_id=project_id, dataset_id=dataset_id)
+    if found is None:
+        raise MissingError("there is no such dataset", code="dataset_not_found")
+    return found
 
 
 def page(
     work: Work, *, project_id: str, limit: int = 20, after: str | None = None, order: Order = "desc"
 ) -> Page[Dataset]:
     """Return the project's datasets."""
-    raise NotImplementedError
+    return datasets.page(work, project_id=project_id, cursor=Cursor(limit, after, order))
 
 
 def delete(work: Work, *, project_id: str, dataset_id: str) -> bool:
@@ -42,4 +52,9 @@ def delete(work: Work, *, project_id: str, dataset_id: str) -> bool:
         MissingError: ``dataset_not_found``.
         ConflictError: ``dataset_in_use``: a task of a living model learns from it or is scored on it.
     """
-    raise NotImplementedError
+    dataset = get(work, project_id=project_id, dataset_id=dataset_id)
+    datasets.lock(work, dataset.id)
+    if datasets.in_use(work, dataset.id):
+        raise ConflictError("a task needs the dataset", code="dataset_in_use")
+    datasets.mark_deleted(work, dataset.id)
+    return datasets.content_users(work, dataset.sha256) == 0

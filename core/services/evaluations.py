@@ -1,8 +1,18 @@
 """What a model remembers: the score matrix and the figures of continual learning drawn from it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
+from typing import Final
 
+from core.domain.records import Version
+from core.registry import measures, tasks, versions
 from core.registry.work import Work
+from core.services.versions import resolve
+
+EXACT_MATCH: Final = "exact_match"
+OPTION_LIKELIHOOD: Final = "option_likelihood"
+Row = tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,4 +51,65 @@ def matrix(work: Work, *, project_id: str, model: str) -> ScoreMatrix:
     Raises:
         MissingError: ``model_not_found``.
     """
-    raise NotImplementedError
+    head = resolve(work, project_id=project_id, reference=f"{model}:latest")
+    zero = versions.find_number(work, model_id=head.model_id, number=0)
+    found = versions.by_id(work, head.chain)
+    learned = [found[link] for link in head.chain if found[link].task_id]
+    task_ids = [str(version.task_id) for version in learned]
+    names = tasks.by_id(work, task_ids)
+    everyone = [*learned, zero] if zero else learned
+    cells = {
+        (score.version_id, score.task_id, score.metric): score.value
+        for score in measures.scores(work, [version.id for version in everyone])
+    }
+
+    def row(version: Version | None, metric: str) -> Row:
+        return tuple(cells.get((version.id, task_id, metric)) if version else None for task_id in task_ids)
+
+    scores = tuple(row(version, EXACT_MATCH) for version in learned)
+    return ScoreMatrix(
+        model_id=head.model_id,
+        tasks=tuple(names[task_id].name for task_id in task_ids),
+        task_ids=tuple(task_ids),
+        versions=tuple(version.id for version in learned),
+        numbers=tuple(version.number for version in learned),
+        scores=scores,
+        base_scores=row(zero, EXACT_MATCH),
+        base_option_scores=row(zero, OPTION_LIKELIHOOD),
+        oa=overall_accuracy(scores),
+        bwt=backward_transfer(scores),
+        forgetting=forgetting(scores),
+        plasticity=plasticity(scores),
+        density=tuple((version.delta or {}).get("density") for version in learned),
+    )
+
+
+def overall_accuracy(scores: Sequence[Row]) -> float | None:
+    """Return OA, the mean of the last row; None where a cell is missing."""
+    return _mean(scores[-1]) if scores else None
+
+
+def backward_transfer(scores: Sequence[Row]) -> float | None:
+    """Return BWT, the mean over t < T of a_T,t - a_t,t; None for a single task or where a cell is missing."""
+    return _mean([_minus(scores[-1][t], scores[t][t]) for t in range(len(scores) - 1)])
+
+
+def forgetting(scores: Sequence[Row]) -> float | None:
+    """Return the mean over t < T of max_i a_i,t - a_T,t, over the measured i; None as for BWT."""
+    columns = [[value for row in scores if (value := row[t]) is not None] for t in range(len(scores) - 1)]
+    best = [max(column, default=None) for column in columns]
+    return _mean([_minus(top, scores[-1][t]) for t, top in enumerate(best)])
+
+
+def plasticity(scores: Sequence[Row]) -> float | None:
+    """Return the mean of a_t,t: how well each task was learned at once; None where a cell is missing."""
+    return _mean([scores[t][t] for t in range(len(scores))])
+
+
+def _minus(left: float | None, right: float | None) -> float | None:
+    return None if left is None or right is None else left - right
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None

@@ -1,11 +1,20 @@
 """Jobs, as their users see them; the verbs of the worker that holds one are in `core.services.claims`."""
 
-from core.domain.jobs import JobState
+from typing import Final
+
+from core.domain.errors import ConflictError, IllegalMoveError, MissingError
+from core.domain.jobs import JobKind, JobState
 from core.domain.ports import Dispatcher
 from core.domain.records import Event, Job, MetricPoint, Page
-from core.registry.pages import Order
+from core.registry import aliases, measures, models, versions
+from core.registry import events as event_rows
+from core.registry import jobs as job_rows
+from core.registry.pages import Cursor, Order
 from core.registry.work import Work
+from core.services import base_models
 from core.services.claims import BeatAnswer, beat, claim, confirm_cancelled, fail, record, release, sweep
+from core.services.endings import end
+from core.services.naming import require_model
 
 __all__ = [
     "BeatAnswer",
@@ -25,6 +34,8 @@ __all__ = [
     "sweep",
 ]
 
+_RETRIABLE: Final = frozenset({JobState.FAILED, JobState.REJECTED, JobState.CANCELLED})
+
 
 def get(work: Work, *, project_id: str, job_id: str) -> Job:
     """Return a job.
@@ -32,7 +43,7 @@ def get(work: Work, *, project_id: str, job_id: str) -> Job:
     Raises:
         MissingError: ``job_not_found``.
     """
-    raise NotImplementedError
+    return _require(job_rows.find(work, project_id=project_id, job_id=job_id))
 
 
 def page(  # noqa: PLR0913 - filters and a cursor
@@ -46,7 +57,9 @@ def page(  # noqa: PLR0913 - filters and a cursor
     order: Order = "desc",
 ) -> Page[Job]:
     """Return the project's jobs, or those of one model (name or id) or in one state."""
-    raise NotImplementedError
+    model_id = None if model is None else require_model(work, project_id=project_id, reference=model).id
+    cursor = Cursor(limit, after, order)
+    return job_rows.page(work, project_id=project_id, model_id=model_id, state=state, cursor=cursor)
 
 
 def cancel(work: Work, *, project_id: str, job_id: str) -> Job:
@@ -56,7 +69,21 @@ def cancel(work: Work, *, project_id: str, job_id: str) -> Job:
         MissingError: ``job_not_found``.
         IllegalMoveError: ``wrong_state``: the job is over otherwise.
     """
-    raise NotImplementedError
+    job = _require(job_rows.find(work, project_id=project_id, job_id=job_id, lock=True))
+    if job.state is JobState.CANCELLED or job.cancel_requested:
+        return job
+    if job.state is not JobState.RUNNING:
+        return end(work, job, to=JobState.CANCELLED, actor="user")
+    asked = job_rows.change(work, job, cancel_requested=True)
+    event_rows.append(
+        work,
+        subject_id=job.id,
+        project_id=project_id,
+        kind="cancel_requested",
+        actor="user",
+        fence=job.fence,
+    )
+    return asked
 
 
 def retry(work: Work, *, project_id: str, job_id: str, dispatcher: Dispatcher) -> Job:
@@ -64,23 +91,79 @@ def retry(work: Work, *, project_id: str, job_id: str, dispatcher: Dispatcher) -
 
     Raises:
         MissingError: ``job_not_found``.
-        ConflictError: ``wrong_state``.
+        ConflictError: ``wrong_state``: it did not end so, or another job of its task is open or succeeded.
     """
-    raise NotImplementedError
+    job = _require(job_rows.find(work, project_id=project_id, job_id=job_id, lock=True))
+    if job.state not in _RETRIABLE:
+        raise IllegalMoveError(subject="job", state=job.state, to="retried")
+    if job.base_model_id is not None:
+        return base_models.inspect(work, base_model_id=job.base_model_id, dispatcher=dispatcher, retry_of=job.id)
+    return _queue_again(work, job, dispatcher=dispatcher)
 
 
 def queue_position(work: Work, *, project_id: str, job_id: str) -> int | None:
-    """Return 1 for the queued job that is next, 2 for the one behind it, ...; None unless the job is queued."""
-    raise NotImplementedError
+    """Return 1 for the oldest queued job, 2 for the one behind it, ...; None unless the job is queued."""
+    job = get(work, project_id=project_id, job_id=job_id)
+    return 1 + job_rows.older_queued(work, job) if job.state is JobState.QUEUED else None
 
 
 def events(work: Work, *, project_id: str, job_id: str, after: int = 0, limit: int = 100) -> Page[Event]:
     """Return the job's events with a number above ``after``, oldest first."""
-    raise NotImplementedError
+    job = get(work, project_id=project_id, job_id=job_id)
+    return event_rows.page(work, subject_id=job.id, after=after, limit=Cursor(limit, None, "asc").limit)
 
 
 def metrics(
     work: Work, *, project_id: str, job_id: str, series: tuple[str, ...] = (), max_points: int = 500
 ) -> tuple[MetricPoint, ...]:
     """Return the job's curves by series and step, each thinned to ``max_points``; no ``series`` means all."""
-    raise NotImplementedError
+    job = get(work, project_id=project_id, job_id=job_id)
+    curves: dict[str, list[MetricPoint]] = {}
+    for point in measures.points(work, job_id=job.id, series=series):
+        curves.setdefault(point.series, []).append(point)
+    return tuple(point for curve in curves.values() for point in _thinned(curve, max_points))
+
+
+def _require(job: Job | None) -> Job:
+    if job is None:
+        raise MissingError("there is no such job", code="job_not_found")
+    return job
+
+
+def _queue_again(work: Work, job: Job, *, dispatcher: Dispatcher) -> Job:
+    model_id, task_id = str(job.model_id), str(job.task_id)
+    require_model(work, project_id=job.project_id, reference=model_id)
+    seq = models.next_seq(work, model_id)
+    if job_rows.any_open(work, task_id=task_id) or _is_learned(work, model_id, task_id=task_id):
+        raise ConflictError("another job of this task is open or has succeeded", code="wrong_state")
+    again = job_rows.add(
+        work,
+        project_id=job.project_id,
+        kind=JobKind.TRAIN,
+        seq=seq,
+        actor="user",
+        model_id=model_id,
+        task_id=task_id,
+        params=dict(job.params),
+        expected_parent=job.expected_parent,
+        retry_of=job.id,
+    )
+    work.after_commit(lambda: dispatcher.wake(again.id))
+    return again
+
+
+def _is_learned(work: Work, model_id: str, *, task_id: str) -> bool:
+    """Return whether the task is in what `latest` names; after a rollback it may be learned anew."""
+    head = aliases.find(work, model_id=model_id, name="latest")
+    chain = versions.get(work, head.version_id).chain if head else ()
+    return any(version.task_id == task_id for version in versions.by_id(work, chain).values())
+
+
+def _thinned(curve: list[MetricPoint], max_points: int) -> list[MetricPoint]:
+    """Return at most ``max_points`` points, evenly spaced by rank, first and last among them."""
+    if len(curve) <= max_points:
+        return curve
+    if max_points < 2:  # noqa: PLR2004 - the last point alone
+        return curve[-max_points:] if max_points > 0 else []
+    stride = (len(curve) - 1) / (max_points - 1)
+    return [curve[round(n * stride)] for n in range(max_points)]

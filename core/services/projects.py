@@ -10,5 +10,5 @@ DEFAULT_PROJECT_ID: Final = "prj_default"
 
 def ensure_default(work: Work) -> None:
     """Create the default project unless it exists."""
-    if projects.find(work, DEFAULT_PROJECT_ID) is None:
-        projects.insert(work, project_id=DEFAULT_PROJECT_ID, name="default")
+    if not projects.exists(work, DEFAULT_PROJECT_ID):
+        projects.add(work, project_id=DEFAULT_PROJECT_ID, name="default")

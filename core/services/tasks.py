@@ -1,15 +1,27 @@
 """Tasks: a dataset and a learning method, posted to a model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
+from pydantic import ValidationError
+
+from core.datasets import templates
+from core.datasets.templates import Template
+from core.domain.base_facts import BaseFacts
+from core.domain.errors import ConflictError, InvalidError, MissingError, Place
+from core.domain.identifiers import new_id
+from core.domain.jobs import JobKind
 from core.domain.ports import Dispatcher
-from core.domain.records import Job, Page, Task
-from core.registry.pages import Order
+from core.domain.records import Dataset, Job, Json, Model, Page, Task
+from core.learning import catalogue
+from core.learning.recipe import Recipe, TaskSpec
+from core.registry import aliases, base_models, jobs, models, tasks
+from core.registry import datasets as dataset_rows
+from core.registry.pages import Cursor, Order
 from core.registry.work import Work
-
-if TYPE_CHECKING:
-    from core.learning.recipe import TaskSpec
+from core.services import datasets
+from core.services.naming import require_model, require_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +38,18 @@ class TaskSubmission:
     model: str
     name: str
     dataset_id: str
-    spec: "TaskSpec"
+    spec: TaskSpec
     eval_dataset_id: str | None = None
     expected_parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A submission, checked: what the task and its job will hold."""
+
+    spec: Json
+    template: Template
+    recipe: Recipe
 
 
 def submit(work: Work, *, project_id: str, submission: TaskSubmission, dispatcher: Dispatcher) -> tuple[Task, Job]:
@@ -39,7 +60,51 @@ def submit(work: Work, *, project_id: str, submission: TaskSubmission, dispatche
         InvalidError: the name, method or template cannot be; with places.
         ConflictError: ``name_taken`` in this model, or ``parent_conflict``.
     """
-    raise NotImplementedError
+    require_name(submission.name)
+    model = require_model(work, project_id=project_id, reference=submission.model)
+    plan = _plan(work, model, submission)
+    seq = models.next_seq(work, model.id)
+    require_model(work, project_id=project_id, reference=model.id)  # now locked: it may have been deleted meanwhile
+    if tasks.find_named(work, model_id=model.id, name=submission.name):
+        raise ConflictError("a task of this model has this name", code="name_taken")
+    _require_parent(work, model, expected=submission.expected_parent)
+    task = tasks.add(
+        work,
+        task_id=new_id("task"),
+        project_id=project_id,
+        model_id=model.id,
+        name=submission.name,
+        dataset_id=submission.dataset_id,
+        eval_dataset_id=submission.eval_dataset_id,
+        spec=dict(plan.spec),
+        template=plan.template.model_dump(mode="json"),
+    )
+    job = jobs.add(
+        work,
+        project_id=project_id,
+        kind=JobKind.TRAIN,
+        seq=seq,
+        actor="user",
+        model_id=model.id,
+        task_id=task.id,
+        params={"recipe": plan.recipe.model_dump(mode="json")},
+        expected_parent=submission.expected_parent,
+    )
+    work.after_commit(lambda: dispatcher.wake(job.id))
+    return task, job
+
+
+def check(work: Work, *, project_id: str, submission: TaskSubmission) -> None:
+    """Raise what `submit` would, and write nothing; what only a queue can tell (`parent_conflict`) is left out.
+
+    Raises:
+        MissingError, InvalidError, ConflictError: as `submit`.
+    """
+    require_name(submission.name)
+    model = require_model(work, project_id=project_id, reference=submission.model)
+    _plan(work, model, submission)
+    if tasks.find_named(work, model_id=model.id, name=submission.name):
+        raise ConflictError("a task of this model has this name", code="name_taken")
 
 
 def get(work: Work, *, project_id: str, task_id: str) -> Task:
@@ -48,10 +113,13 @@ def get(work: Work, *, project_id: str, task_id: str) -> Task:
     Raises:
         MissingError: ``task_not_found``.
     """
-    raise NotImplementedError
+    found = tasks.find(work, project_id=project_id, task_id=task_id)
+    if found is None:
+        raise MissingError("there is no such task", code="task_not_found")
+    return found
 
 
-def page(  # noqa: PLR0913 - filters and a cursor
+def page(
     work: Work,
     *,
     project_id: str,
@@ -61,4 +129,69 @@ def page(  # noqa: PLR0913 - filters and a cursor
     order: Order = "desc",
 ) -> Page[Task]:
     """Return tasks of the project, or of one of its models (name or id)."""
-    raise NotImplementedError
+    model_id = None if model is None else require_model(work, project_id=project_id, reference=model).id
+    return tasks.page(work, project_id=project_id, model_id=model_id, cursor=Cursor(limit, after, order))
+
+
+def _plan(work: Work, model: Model, submission: TaskSubmission) -> _Plan:
+    spec = _with_defaults(model.method, submission.spec)
+    train, held_out = _files(work, model.project_id, submission)
+    template = templates.build(
+        train.format,
+        labels=[label for file in (train, held_out) if file for label in file.report.get("labels") or ()] or None,
+        question=spec.data.question,
+        options=spec.data.options,
+    )
+    facts = BaseFacts.model_validate(base_models.get(work, model.base_model_id).facts)
+    recipe = catalogue.resolve(spec, default_method=spec.method or catalogue.DEFAULT_METHOD, facts=facts)
+    return _Plan(spec=_effective(spec, template, recipe), template=template, recipe=recipe)
+
+
+def _files(work: Work, project_id: str, submission: TaskSubmission) -> tuple[Dataset, Dataset | None]:
+    """Return the training and evaluation files, locked against deletion; they must be of one format."""
+    found = []
+    for dataset_id in filter(None, (submission.dataset_id, submission.eval_dataset_id)):
+        dataset_rows.lock(work, datasets.get(work, project_id=project_id, dataset_id=dataset_id).id)
+        found.append(datasets.get(work, project_id=project_id, dataset_id=dataset_id))
+    train, held_out = found[0], found[1] if len(found) > 1 else None
+    if held_out and held_out.format != train.format:
+        message = f"must be of the training file's format, {train.format}"
+        places = [Place(loc=("eval_dataset_id",), message=message)]
+        raise InvalidError("the two files are of different formats", code="invalid_dataset", places=places)
+    return train, held_out
+
+
+def _require_parent(work: Work, model: Model, *, expected: str | None) -> None:
+    head = aliases.find(work, model_id=model.id, name="latest")
+    if expected is not None and (head is None or head.version_id != expected):
+        current = head.version_id if head else "nothing"
+        raise ConflictError(f"latest now names {current}", code="parent_conflict")
+
+
+def _with_defaults(defaults: Json, spec: TaskSpec) -> TaskSpec:
+    """Return the spec over the model's defaults: what the user did not set, the model decides."""
+    try:
+        return TaskSpec.model_validate(_merged(defaults, spec.model_dump(mode="json", exclude_unset=True)))
+    except ValidationError as error:
+        places = [Place(loc=("spec", *fault["loc"]), message=fault["msg"]) for fault in error.errors()]
+        raise InvalidError("the task's spec cannot be used", places=places) from error
+
+
+def _merged(below: Json, above: Json) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = _merged(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _effective(spec: TaskSpec, template: Template, recipe: Recipe) -> Json:
+    """Return the spec with everything that was left open filled in."""
+    return spec.model_dump(mode="json") | {
+        "method": recipe.name,
+        "adapter": recipe.adapter.settings,
+        "objectives": {part.name: part.settings for part in recipe.objectives},
+        "training": recipe.training.model_dump(mode="json"),
+        "evaluation": recipe.evaluation.model_dump(mode="json"),
+        "data": {"question": template.question, "options": template.options and list(template.options)},
+    }

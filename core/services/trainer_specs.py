@@ -2,17 +2,11 @@
 
 from dataclasses import dataclass
 
-from core.domain.records import Job, Json
+from core.domain.errors import ConflictError
+from core.domain.records import Job, Json, Task, Version
+from core.registry import base_models, datasets, models, tasks, versions
 from core.registry.work import Work
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StagedDelta:
-    """One artefact of the parent's chain; ``artefact`` is its key in the ArtefactStore."""
-
-    version_id: str
-    artefact: str
-    manifest_sha256: str
+from core.services.chains import ChainDelta, deltas, is_ready
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +37,7 @@ class StagingPlan:
 
     base_path: str
     base_digest: str
-    chain: tuple[StagedDelta, ...]
+    chain: tuple[ChainDelta, ...]
     parent_version_id: str
     parent_digest: str
     recipe: Json
@@ -58,6 +52,54 @@ def build(work: Work, *, job: Job) -> StagingPlan:
     """Return the plan of a claimed `train` job.
 
     Raises:
-        ConflictError: ``parent_conflict``: the parent is no longer ready.
+        ConflictError: ``parent_conflict``: the parent is no longer ready; ``wrong_kind``: the job trains nothing.
     """
-    raise NotImplementedError
+    if job.model_id is None or job.task_id is None or job.parent_version_id is None:
+        raise ConflictError("only a claimed train job has a plan", code="wrong_kind")
+    parent = versions.get(work, job.parent_version_id)
+    if not is_ready(work, parent):
+        raise ConflictError("the parent version is no longer ready", code="parent_conflict")
+    base = base_models.get(work, models.get(work, job.model_id).base_model_id)
+    own = _staged(work, tasks.get(work, job.task_id))
+    return StagingPlan(
+        base_path=str(base.path),
+        base_digest=str(base.digest),
+        chain=deltas(work, parent),
+        parent_version_id=parent.id,
+        parent_digest=parent.digest,
+        recipe=job.params["recipe"],
+        template=own.template,
+        train_sha256=own.train_sha256,
+        eval_sha256=own.eval_sha256,
+        tasks=(*_learned(work, parent), own),
+        provenance={
+            "project_id": job.project_id,
+            "model_id": job.model_id,
+            "task_id": job.task_id,
+            "job_id": job.id,
+            "fence": job.fence,
+            "parent_version_id": parent.id,
+        },
+    )
+
+
+def _learned(work: Work, parent: Version) -> tuple[StagedTask, ...]:
+    """Return the tasks of the parent's chain, in the order in which they were learned."""
+    found = versions.by_id(work, parent.chain)
+    task_ids = [found[link].task_id for link in parent.chain]
+    known = tasks.by_id(work, [task_id for task_id in task_ids if task_id])
+    return tuple(_staged(work, known[task_id]) for task_id in task_ids if task_id)
+
+
+def _staged(work: Work, task: Task) -> StagedTask:
+    train = datasets.get(work, task.dataset_id)
+    held_out = datasets.get(work, task.eval_dataset_id) if task.eval_dataset_id else None
+    return StagedTask(
+        task_id=task.id,
+        name=task.name,
+        format=train.format,
+        train_sha256=train.sha256,
+        eval_sha256=held_out.sha256 if held_out else None,
+        template=task.template,
+        spec=task.spec,
+    )

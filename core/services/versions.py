@@ -1,41 +1,34 @@
-"""Versions: published once, immutable, named by numbers and aliases."""
+"""Versions, as their users see them; publication is in `publication`, the engine's view in `serving`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.domain.job_folder import ScoreEvent
-from core.domain.manifest import Manifest
-from core.domain.records import Alias, AliasMove, Json, Page, Version
-from core.registry.pages import Order
+from core.domain.errors import MissingError
+from core.domain.records import Alias, AliasMove, Page, Version
+from core.registry import aliases as alias_rows
+from core.registry import models, tasks
+from core.registry import versions as version_rows
+from core.registry.pages import Cursor, Order
 from core.registry.work import Work
+from core.services.naming import require_model
+from core.services.publication import mark_corrupt, publish
+from core.services.serving import ServedVersion, Serving, servable, serving
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServedDelta:
-    """One artefact of a chain; ``artefact`` is its key in the ArtefactStore."""
-
-    version_id: str
-    artefact: str
-    manifest_sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServedVersion:
-    """A version with all that loading it takes."""
-
-    version: Version
-    base_path: str
-    base_digest: str
-    chain: tuple[ServedDelta, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Serving:
-    """An alias that must answer, and by what."""
-
-    model_id: str
-    alias: str
-    served: ServedVersion
+__all__ = [
+    "LineageEntry",
+    "ServedVersion",
+    "Serving",
+    "alias_history",
+    "aliases",
+    "get",
+    "lineage",
+    "mark_corrupt",
+    "page",
+    "publish",
+    "require_alias",
+    "resolve",
+    "servable",
+    "serving",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,36 +40,25 @@ class LineageEntry:
     aliases: tuple[str, ...]
 
 
-def publish(  # noqa: PLR0913 - one transaction, six facts
-    work: Work, *, job_id: str, fence: int, manifest: Manifest, scores: Sequence[ScoreEvent], artefact: str
-) -> Version:
-    """Make a finished `train` job's version visible: the job, version, chain, scores and alias move together or not.
-
-    ``artefact`` is the key under which the folder already lies, ``versions/<project>/<model>/<manifest sha256>``.
-    `latest` follows only if it still names the job's parent.
-
-    Raises:
-        LostLeaseError: another worker holds the job now.
-        ConflictError: ``cancel_requested``, or ``parent_conflict``: the parent is no longer ready.
-        CorruptError: the manifest is another job's.
-    """
-    raise NotImplementedError
-
-
 def get(work: Work, *, project_id: str, version_id: str) -> Version:
     """Return a version by its id.
 
     Raises:
         MissingError: ``version_not_found``.
     """
-    raise NotImplementedError
+    found = version_rows.find(work, version_id)
+    living = found and models.find(work, project_id=project_id, reference=found.model_id)
+    if found is None or living is None:
+        raise MissingError("there is no such version", code="version_not_found")
+    return found
 
 
-def page(  # noqa: PLR0913 - filters and a cursor
+def page(
     work: Work, *, project_id: str, model: str, limit: int = 20, after: str | None = None, order: Order = "desc"
 ) -> Page[Version]:
     """Return the versions of one model (name or id)."""
-    raise NotImplementedError
+    found = require_model(work, project_id=project_id, reference=model)
+    return version_rows.page(work, model_id=found.id, cursor=Cursor(limit, after, order))
 
 
 def resolve(work: Work, *, project_id: str, reference: str) -> Version:
@@ -85,17 +67,39 @@ def resolve(work: Work, *, project_id: str, reference: str) -> Version:
     Raises:
         MissingError: ``model_not_found``, ``version_not_found`` or ``alias_not_found``.
     """
-    raise NotImplementedError
+    if reference.startswith("ver_"):
+        return get(work, project_id=project_id, version_id=reference)
+    if "@" in reference:
+        name, _, number = reference.rpartition("@")
+        return _numbered(work, project_id=project_id, model=name, number=number)
+    name, _, alias = reference.partition(":")
+    found = require_alias(work, project_id=project_id, model=name, alias=alias or "latest")
+    return version_rows.get(work, found.version_id)
 
 
 def lineage(work: Work, *, project_id: str, model: str) -> tuple[LineageEntry, ...]:
     """Return every version of a model with its task and aliases, by number."""
-    raise NotImplementedError
+    found = require_model(work, project_id=project_id, reference=model)
+    everything = version_rows.of_model(work, found.id)
+    named = tasks.by_id(work, [version.task_id for version in everything if version.task_id])
+    pointers = alias_rows.of_model(work, found.id)
+    return tuple(
+        LineageEntry(
+            version=version,
+            task_name=named[version.task_id].name if version.task_id else None,
+            aliases=tuple(alias.name for alias in pointers if alias.version_id == version.id),
+        )
+        for version in everything
+    )
 
 
 def aliases(work: Work, *, project_id: str, model: str) -> tuple[Alias, ...]:
-    """Return the aliases of a model by name."""
-    raise NotImplementedError
+    """Return the aliases of a model by name.
+
+    Raises:
+        MissingError: ``model_not_found``.
+    """
+    return alias_rows.of_model(work, require_model(work, project_id=project_id, reference=model).id)
 
 
 def alias_history(work: Work, *, project_id: str, model: str, alias: str) -> tuple[AliasMove, ...]:
@@ -104,33 +108,28 @@ def alias_history(work: Work, *, project_id: str, model: str, alias: str) -> tup
     Raises:
         MissingError: ``model_not_found`` or ``alias_not_found``.
     """
-    raise NotImplementedError
+    found = require_alias(work, project_id=project_id, model=model, alias=alias)
+    return alias_rows.history(work, model_id=found.model_id, name=found.name)
 
 
-
-
-def serving(work: Work) -> tuple[Serving, ...]:
-    """Return every alias of every living model, of all projects, with what it must answer by."""
-    raise NotImplementedError
-
-
-def servable(work: Work, *, version_id: str) -> ServedVersion:
-    """Return one version with all that loading it takes, for the engine.
+def require_alias(work: Work, *, project_id: str, model: str, alias: str) -> Alias:
+    """Return an alias of a model (name or id).
 
     Raises:
-        MissingError: ``version_not_found``.
-        ConflictError: ``wrong_state``: it is not ready.
+        MissingError: ``model_not_found`` or ``alias_not_found``.
     """
-    raise NotImplementedError
+    owner = require_model(work, project_id=project_id, reference=model)
+    found = alias_rows.find(work, model_id=owner.id, name=alias)
+    if found is None:
+        raise MissingError("the model has no such alias", code="alias_not_found")
+    return found
 
 
-def mark_corrupt(work: Work, *, version_id: str, reason: str) -> Version:
-    """Take a version that failed verification out of service: its aliases return to the last ready ancestor.
-
-    Marking it again changes nothing.
-
-    Raises:
-        MissingError: ``version_not_found``.
-        IllegalMoveError: it is deleted, or it is ``model@0``.
-    """
-    raise NotImplementedError
+def _numbered(work: Work, *, project_id: str, model: str, number: str) -> Version:
+    owner = require_model(work, project_id=project_id, reference=model)
+    # At most 18 digits: what both databases can hold. Only ASCII digits count: "²" is a digit to Python too.
+    counts = number.isascii() and number.isdigit() and len(number) < 19  # noqa: PLR2004 - see above
+    found = version_rows.find_number(work, model_id=owner.id, number=int(number)) if counts else None
+    if found is None:
+        raise MissingError("the model has no such version", code="version_not_found")
+    return found

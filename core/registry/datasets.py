@@ -1,0 +1,74 @@
+"""Rows of `dataset`."""
+
+from typing import Any
+
+from sqlalchemy import Row, func, insert, or_, select, update
+
+from core.domain.records import Dataset, Page
+from core.registry.pages import Cursor, fetch
+from core.registry.rows import columns
+from core.registry.tables import DATASET, MODEL, TASK
+from core.registry.work import Work
+
+_LIVING = select(*columns(DATASET, Dataset)).where(DATASET.c.deleted_ms.is_(None))
+
+
+def _built(row: Row[Any]) -> Dataset:
+    return Dataset(**row._asdict())
+
+
+def add(work: Work, *, dataset_id: str, **values: Any) -> Dataset:
+    """Insert a dataset."""
+    work.connection.execute(insert(DATASET).values(id=dataset_id, created_ms=work.now_ms(), **values))
+    return get(work, dataset_id)
+
+
+def find(work: Work, *, project_id: str, dataset_id: str) -> Dataset | None:
+    """Return the project's living dataset of an id."""
+    query = _LIVING.where(DATASET.c.project_id == project_id, DATASET.c.id == dataset_id)
+    row = work.connection.execute(query).first()
+    return _built(row) if row else None
+
+
+def find_content(work: Work, *, project_id: str, sha256: str) -> Dataset | None:
+    """Return the project's living dataset of some content."""
+    query = _LIVING.where(DATASET.c.project_id == project_id, DATASET.c.sha256 == sha256)
+    row = work.connection.execute(query).first()
+    return _built(row) if row else None
+
+
+def get(work: Work, dataset_id: str) -> Dataset:
+    """Return a dataset that another row refers to, deleted or not."""
+    query = select(*columns(DATASET, Dataset)).where(DATASET.c.id == dataset_id)
+    return _built(work.connection.execute(query).one())
+
+
+def lock(work: Work, dataset_id: str) -> None:
+    """Hold the dataset's row until the end of the work: deleting it and posting a task on it exclude each other."""
+    work.connection.execute(select(DATASET.c.id).where(DATASET.c.id == dataset_id).with_for_update()).one()
+
+
+def page(work: Work, *, project_id: str, cursor: Cursor) -> Page[Dataset]:
+    """Return the project's living datasets."""
+    return fetch(work, _LIVING.where(DATASET.c.project_id == project_id), DATASET, cursor=cursor, build=_built)
+
+
+def in_use(work: Work, dataset_id: str) -> bool:
+    """Return whether a task of a living model needs the dataset."""
+    query = (
+        select(TASK.c.id)
+        .join(MODEL, MODEL.c.id == TASK.c.model_id)
+        .where(or_(TASK.c.dataset_id == dataset_id, TASK.c.eval_dataset_id == dataset_id), MODEL.c.deleted_ms.is_(None))
+    )
+    return work.connection.execute(query.limit(1)).first() is not None
+
+
+def content_users(work: Work, sha256: str) -> int:
+    """Return how many living datasets, of all projects, have some content."""
+    query = select(func.count()).where(DATASET.c.sha256 == sha256, DATASET.c.deleted_ms.is_(None))
+    return int(work.connection.execute(query).scalar_one())
+
+
+def mark_deleted(work: Work, dataset_id: str) -> None:
+    """End the dataset's life."""
+    work.connection.execute(update(DATASET).where(DATASET.c.id == dataset_id).values(deleted_ms=work.now_ms()))

@@ -1,0 +1,65 @@
+"""Rows of `event`: what happened to a subject, numbered from 1.
+
+Append after the subject's own row was written, which locks it: then no two works can take the same number.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import Row, func, insert, select
+
+from core.domain.records import Event, Json, Page
+from core.registry.rows import columns
+from core.registry.tables import EVENT
+from core.registry.work import Work
+
+# The kind of an event that changes a state; replaying these gives the subject's state.
+STATE: Final = "state"
+_ROWS = select(*columns(EVENT, Event))
+
+
+def _built(row: Row[Any]) -> Event:
+    return Event(**row._asdict())
+
+
+def append(  # noqa: PLR0913 - one argument a column
+    work: Work,
+    *,
+    subject_id: str,
+    project_id: str,
+    kind: str,
+    actor: str,
+    moved: tuple[str | None, str] | None = None,
+    fence: int | None = None,
+    data: Json | None = None,
+) -> None:
+    """Add the subject's next event; ``moved`` is its state before and after."""
+    last = select(func.coalesce(func.max(EVENT.c.n), 0)).where(EVENT.c.subject_id == subject_id).scalar_subquery()
+    before, after = moved or (None, None)
+    work.connection.execute(
+        insert(EVENT).values(
+            subject_id=subject_id,
+            n=last + 1,
+            project_id=project_id,
+            at_ms=work.now_ms(),
+            kind=kind,
+            from_state=before,
+            to_state=after,
+            fence=fence,
+            actor=actor,
+            data=dict(data or {}),
+        ),
+    )
+
+
+def page(work: Work, *, subject_id: str, after: int, limit: int) -> Page[Event]:
+    """Return the subject's events numbered above ``after``, oldest first."""
+    query = _ROWS.where(EVENT.c.subject_id == subject_id, EVENT.c.n > after).order_by(EVENT.c.n).limit(limit + 1)
+    rows = work.connection.execute(query).all()
+    return Page(data=tuple(_built(row) for row in rows[:limit]), has_more=len(rows) > limit)
+
+
+def last_ms(work: Work, *, subject_id: str, kind: str) -> int | None:
+    """Return when the subject's latest event of a kind happened."""
+    query = select(func.max(EVENT.c.at_ms)).where(EVENT.c.subject_id == subject_id, EVENT.c.kind == kind)
+    found = work.connection.execute(query).scalar_one()
+    return None if found is None else int(found)

@@ -1,0 +1,138 @@
+"""Rows of `job`: reading, creating, and the one function by which a job's state changes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, tuple_, update
+
+from core.domain.errors import ConflictError, LostLeaseError
+from core.domain.identifiers import new_id
+from core.domain.jobs import OPEN, TERMINAL, JobKind, JobState, Phase, advance
+from core.domain.records import Job, Json, Page
+from core.registry import events
+from core.registry.pages import Cursor, fetch
+from core.registry.rows import columns
+from core.registry.tables import JOB
+from core.registry.work import Work
+
+ROWS = select(*columns(JOB, Job))
+
+
+def built(row: Row[Any]) -> Job:
+    """Return the record of a row of `ROWS`."""
+    typed = {
+        "kind": JobKind(row.kind),
+        "state": JobState(row.state),
+        "phase": None if row.phase is None else Phase(row.phase),
+    }
+    return Job(**row._asdict() | typed)
+
+
+def add(work: Work, *, project_id: str, kind: JobKind, seq: int, actor: str, **values: Any) -> Job:
+    """Queue a job."""
+    job_id = new_id("job")
+    start = {"state": JobState.QUEUED, "cancel_requested": False, "claims": 0, "barren": 0, "step": 0}
+    owner = {"id": job_id, "project_id": project_id, "kind": kind, "seq": seq, "created_ms": work.now_ms()}
+    work.connection.execute(insert(JOB).values(**owner, **start, **values))
+    born = (None, JobState.QUEUED)
+    data = {"retry_of": values["retry_of"]} if values.get("retry_of") else None
+    events.append(work, subject_id=job_id, project_id=project_id, kind=events.STATE, actor=actor, moved=born, data=data)
+    return get(work, job_id)
+
+
+def get(work: Work, job_id: str) -> Job:
+    """Return a job that the caller knows to exist."""
+    return built(work.connection.execute(ROWS.where(JOB.c.id == job_id)).one())
+
+
+def find(work: Work, *, project_id: str, job_id: str, lock: bool = False) -> Job | None:
+    """Return the project's job of an id; with ``lock`` it cannot change until the work ends."""
+    query = ROWS.where(JOB.c.project_id == project_id, JOB.c.id == job_id)
+    row = work.connection.execute(query.with_for_update() if lock else query).first()
+    return built(row) if row else None
+
+
+def held(work: Work, *, job_id: str, fence: int) -> Job:
+    """Return and lock the job that the claim numbered ``fence`` holds.
+
+    Raises:
+        LostLeaseError: that claim holds it no longer, or never did.
+    """
+    match = (JOB.c.id == job_id, JOB.c.fence == fence, JOB.c.state == JobState.RUNNING)
+    row = work.connection.execute(ROWS.where(*match).with_for_update()).first()
+    if row is None:
+        raise LostLeaseError("this claim holds the job no longer")
+    return built(row)
+
+
+def page(work: Work, *, project_id: str, model_id: str | None, state: JobState | None, cursor: Cursor) -> Page[Job]:
+    """Return the project's jobs, or those of one model or state."""
+    query = ROWS.where(JOB.c.project_id == project_id)
+    if model_id is not None:
+        query = query.where(JOB.c.model_id == model_id)
+    if state is not None:
+        query = query.where(JOB.c.state == state)
+    return fetch(work, query, JOB, cursor=cursor, build=built)
+
+
+def any_open(work: Work, *, model_id: str | None = None, task_id: str | None = None) -> bool:
+    """Return whether a job of the model, or of the task, is not over."""
+    scope = JOB.c.model_id == model_id if model_id is not None else JOB.c.task_id == task_id
+    query = select(JOB.c.id).where(scope, JOB.c.state.in_(sorted(OPEN)))
+    return work.connection.execute(query.limit(1)).first() is not None
+
+
+def older_queued(work: Work, job: Job) -> int:
+    """Return how many jobs were queued before this one."""
+    older = tuple_(JOB.c.created_ms, JOB.c.id) < tuple_(job.created_ms, job.id)
+    query = select(func.count()).select_from(JOB).where(JOB.c.state == JobState.QUEUED, older)
+    return int(work.connection.execute(query).scalar_one())
+
+
+def change(work: Work, job: Job, **values: Any) -> Job:
+    """Set columns of a job that stays in its state, by compare-and-swap on state and fence."""
+    match = (JOB.c.id == job.id, JOB.c.state == job.state, JOB.c.fence.is_not_distinct_from(job.fence))
+    row = work.connection.execute(update(JOB).where(*match).values(**values).returning(*columns(JOB, Job))).first()
+    if row is None:
+        raise _overtaken(job)
+    return built(row)
+
+
+def move(
+    work: Work,
+    job: Job,
+    *,
+    to: JobState,
+    actor: str,
+    changes: Mapping[str, Any] | None = None,
+    data: Json | None = None,
+) -> Job:
+    """Change a job's state: the table of moves allows it, the row is still as ``job`` says, and an event tells it.
+
+    Raises:
+        IllegalMoveError: there is no such move.
+        LostLeaseError: another claim was faster; ConflictError: another caller was.
+    """
+    values: dict[str, Any] = {"state": advance(job.state, to=to), **(changes or {})}
+    if to is not JobState.RUNNING:
+        values |= {"owner": None, "lease_ms": None, "eta_seconds": None}
+    if to in TERMINAL:
+        values["finished_ms"] = work.now_ms()
+    moved = change(work, job, **values)
+    events.append(
+        work,
+        subject_id=job.id,
+        project_id=job.project_id,
+        kind=events.STATE,
+        actor=actor,
+        moved=(job.state, to),
+        fence=moved.fence,
+        data=data,
+    )
+    return moved
+
+
+def _overtaken(job: Job) -> LostLeaseError | ConflictError:
+    if job.state is JobState.RUNNING:
+        return LostLeaseError("this claim holds the job no longer")
+    return ConflictError("the job changed at the same moment; look again", code="wrong_state")

@@ -1,0 +1,122 @@
+"""Rows of `version` and `version_chain`."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, insert, select, update
+
+from core.domain.errors import ConflictError
+from core.domain.records import Page, Version
+from core.domain.versions import VersionState, advance
+from core.registry import events
+from core.registry.pages import Cursor, fetch
+from core.registry.rows import columns
+from core.registry.tables import VERSION, VERSION_CHAIN
+from core.registry.work import Work
+
+_ROWS = select(*columns(VERSION, Version, without=frozenset({"chain"})))
+
+
+def _chains(work: Work, version_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+    query = (
+        select(VERSION_CHAIN.c.version_id, VERSION_CHAIN.c.delta_version_id)
+        .where(VERSION_CHAIN.c.version_id.in_(version_ids))
+        .order_by(VERSION_CHAIN.c.version_id, VERSION_CHAIN.c.position)
+    )
+    found = defaultdict[str, list[str]](list)
+    for row in work.connection.execute(query):
+        found[row.version_id].append(row.delta_version_id)
+    return {version_id: tuple(found[version_id]) for version_id in version_ids}
+
+
+def _built(row: Row[Any], chain: tuple[str, ...]) -> Version:
+    return Version(**row._asdict() | {"state": VersionState(row.state), "chain": chain})
+
+
+def _all(work: Work, rows: Iterable[Row[Any]]) -> tuple[Version, ...]:
+    found = list(rows)
+    chains = _chains(work, [row.id for row in found])
+    return tuple(_built(row, chains[row.id]) for row in found)
+
+
+def _one(work: Work, *match: ColumnElement[bool]) -> Version | None:
+    found = _all(work, work.connection.execute(_ROWS.where(*match)))
+    return found[0] if found else None
+
+
+def add(work: Work, version: Version, *, actor: str) -> Version:
+    """Insert a version and its chain; return it with the database's time."""
+    now_ms = work.now_ms()
+    values = {column.name: getattr(version, column.name) for column in _ROWS.selected_columns}
+    work.connection.execute(insert(VERSION).values(values | {"created_ms": now_ms}))
+    links = [
+        {"project_id": version.project_id, "version_id": version.id, "position": position, "delta_version_id": link}
+        for position, link in enumerate(version.chain)
+    ]
+    if links:
+        work.connection.execute(insert(VERSION_CHAIN), links)
+    _tell(work, version, before=None, actor=actor, data={"number": version.number})
+    return get(work, version.id)
+
+
+def get(work: Work, version_id: str) -> Version:
+    """Return a version that another row refers to."""
+    return _all(work, [work.connection.execute(_ROWS.where(VERSION.c.id == version_id)).one()])[0]
+
+
+def find(work: Work, version_id: str) -> Version | None:
+    """Return the version of an id, whatever its project."""
+    return _one(work, VERSION.c.id == version_id)
+
+
+def find_number(work: Work, *, model_id: str, number: int) -> Version | None:
+    """Return ``model@number``."""
+    return _one(work, VERSION.c.model_id == model_id, VERSION.c.number == number)
+
+
+def by_id(work: Work, version_ids: Collection[str]) -> dict[str, Version]:
+    """Return some versions by their ids."""
+    rows = work.connection.execute(_ROWS.where(VERSION.c.id.in_(version_ids)))
+    return {version.id: version for version in _all(work, rows)}
+
+
+def of_model(work: Work, model_id: str) -> tuple[Version, ...]:
+    """Return every version of a model, by number."""
+    query = _ROWS.where(VERSION.c.model_id == model_id).order_by(VERSION.c.number)
+    return _all(work, work.connection.execute(query))
+
+
+def page(work: Work, *, model_id: str, cursor: Cursor) -> Page[Version]:
+    """Return versions of a model."""
+    found = fetch(work, _ROWS.where(VERSION.c.model_id == model_id), VERSION, cursor=cursor, build=lambda row: row)
+    return Page(data=_all(work, found.data), has_more=found.has_more)
+
+
+def move(work: Work, version: Version, *, to: VersionState, actor: str, reason: str) -> Version:
+    """Change a version's state by compare-and-swap; an event tells it.
+
+    Raises:
+        IllegalMoveError: there is no such move.
+        ConflictError: another caller was faster.
+    """
+    match = (VERSION.c.id == version.id, VERSION.c.state == version.state)
+    swap = update(VERSION).where(*match).values(state=advance(version.state, to=to))
+    if work.connection.execute(swap).rowcount != 1:
+        raise ConflictError("the version changed at the same moment; look again", code="wrong_state")
+    moved = get(work, version.id)
+    _tell(work, moved, before=version.state, actor=actor, data={"reason": reason})
+    return moved
+
+
+def _tell(work: Work, version: Version, *, before: VersionState | None, actor: str, data: dict[str, Any]) -> None:
+    events.append(
+        work,
+        subject_id=version.id,
+        project_id=version.project_id,
+        kind=events.STATE,
+        actor=actor,
+        moved=(before, version.state),
+        fence=version.fence,
+        data=data,
+    )

@@ -1,0 +1,38 @@
+"""A version's chain: the artefacts that are added to its base model, in order."""
+
+from dataclasses import dataclass
+
+from core.domain.records import Version
+from core.domain.versions import VersionState
+from core.registry import versions
+from core.registry.work import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainDelta:
+    """One artefact of a chain; ``artefact`` is its key in the ArtefactStore."""
+
+    version_id: str
+    artefact: str
+    manifest_sha256: str
+
+
+def deltas(work: Work, version: Version) -> tuple[ChainDelta, ...]:
+    """Return the artefacts of a version's chain; empty for ``model@0``."""
+    links = versions.by_id(work, version.chain)
+    return tuple(delta_of(links[link]) for link in version.chain)
+
+
+def delta_of(version: Version) -> ChainDelta:
+    """Return a published version's own artefact."""
+    return ChainDelta(
+        version_id=version.id,
+        artefact=str(version.artefact),
+        manifest_sha256=str(version.manifest_sha256),
+    )
+
+
+def is_ready(work: Work, version: Version) -> bool:
+    """Return whether a version and every link of its chain are ready: a corrupt link spoils all that stand on it."""
+    links = versions.by_id(work, {version.id, *version.chain}).values()
+    return all(link.state is VersionState.READY for link in links)

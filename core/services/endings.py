@@ -1,0 +1,17 @@
+"""How a job ends other than by success, and what ends with it."""
+
+from core.domain.jobs import JobKind, JobState
+from core.domain.records import BaseModelState, Job
+from core.registry import base_models, jobs
+from core.registry.work import Work
+
+
+def end(work: Work, job: Job, *, to: JobState, actor: str, code: str | None = None, detail: str | None = None) -> Job:
+    """End ``job`` as failed or cancelled; a base model whose inspection ends so has failed with it."""
+    changes = {"error_code": code, "error_detail": detail}
+    data = {"code": code, "detail": detail} if code else None
+    ended = jobs.move(work, job, to=to, actor=actor, changes=changes, data=data)
+    if ended.kind is JobKind.INSPECT and ended.base_model_id:
+        error = detail or f"the inspection was {to}"
+        base_models.change(work, ended.base_model_id, state=BaseModelState.FAILED, error=error)
+    return ended

@@ -1,0 +1,38 @@
+"""Names that people give, and references by them."""
+
+import re
+from typing import Final
+
+from core.domain.errors import InvalidError, MissingError, Place
+from core.domain.identifiers import require_slug
+from core.domain.records import Model
+from core.registry import models
+from core.registry.work import Work
+
+# A name that looks like an id would make a reference mean two things.
+_ID_LIKE: Final = re.compile(r"(?:prj|base|mdl|data|task|job|ver)_")
+
+
+def require_name(name: str, *, loc: tuple[str | int, ...] = ("name",)) -> str:
+    """Return ``name`` if it is a slug that cannot be mistaken for an id.
+
+    Raises:
+        InvalidError: ``invalid_name``.
+    """
+    require_slug(name, loc=loc)
+    if _ID_LIKE.match(name):
+        places = [Place(loc=loc, message="must not begin like an id, such as 'mdl_' or 'task_'")]
+        raise InvalidError("not a valid name", code="invalid_name", places=places)
+    return name
+
+
+def require_model(work: Work, *, project_id: str, reference: str) -> Model:
+    """Return the project's model of a name or id.
+
+    Raises:
+        MissingError: ``model_not_found``.
+    """
+    found = models.find(work, project_id=project_id, reference=reference)
+    if found is None:
+        raise MissingError("there is no such model", code="model_not_found")
+    return found

@@ -1,0 +1,1 @@
+"""The schema's history, by Alembic; nothing else creates or changes a table."""
