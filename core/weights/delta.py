@@ -24,6 +24,7 @@ Format = Literal["sparse", "dense"]
 Shape = tuple[int, int]
 
 _FORMAT: Final = "strata-delta-1"
+_KINDS: Final[dict[str, Format]] = {"sparse": "sparse", "dense": "dense"}
 _INDICES: Final = ".indices"
 _VALUES: Final = ".values"
 _VALUE_DTYPES: Final = frozenset({torch.float32, torch.float64})
@@ -155,12 +156,12 @@ def _as_values(update: Tensor) -> Tensor:
 
 
 def _read_metadata(metadata: Mapping[str, str]) -> tuple[Format, dict[str, Shape]]:
-    kind = metadata.get("kind")
+    kind = _KINDS.get(metadata.get("kind", ""))
     try:
         shapes = {str(name): (int(rows), int(columns)) for name, (rows, columns) in _shapes_json(metadata).items()}
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptError("the delta does not say its modules' shapes") from error
-    if metadata.get("format") != _FORMAT or (kind != "sparse" and kind != "dense"):  # noqa: PLR1714 - narrows the type
+    if metadata.get("format") != _FORMAT or kind is None:
         raise CorruptError("not a delta file of a known format")
     return kind, shapes
 

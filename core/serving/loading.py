@@ -1,0 +1,134 @@
+"""Builds a version that can answer: the base, loaded once, and the verified deltas of a chain."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from core.domain.base_facts import BaseFacts
+from core.domain.errors import CorruptError, MissingError
+from core.domain.identifiers import new_id
+from core.domain.manifest import Manifest
+from core.domain.ports import ArtefactStore
+from core.serving import clone
+from core.serving.servable import Link, Servable
+from core.storage import durable, manifests
+from core.weights import base, canary
+from core.weights.base import LoadedBase
+from core.weights.delta import Delta
+from core.weights.fold import fold
+from core.weights.tokens import end_token_ids
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class LiveVersion:
+    """A version in memory. Immutable: whoever holds it is answered by exactly this version.
+
+    Attributes:
+        module: the network; it shares every tensor that the chain did not touch with the base's other versions.
+        end_tokens: ids that end an answer.
+        own_bytes: bytes of the tensors that it does not share.
+    """
+
+    version_id: str
+    model_id: str
+    base_digest: str
+    chain: tuple[str, ...]
+    module: Any
+    tokenizer: Any
+    facts: BaseFacts
+    end_tokens: frozenset[int]
+    own_bytes: int
+
+
+class VersionLoader:
+    """Loads versions one at a time; bases stay once they are read."""
+
+    def __init__(self, *, artefacts: ArtefactStore, cache: Path, device: torch.device) -> None:
+        self._artefacts = artefacts
+        self._cache = cache
+        self._device = device
+        self._bases: dict[str, LoadedBase] = {}
+
+    def load(self, servable: Servable) -> LiveVersion:
+        """Return the version, verified: hashes, names, shapes, finite values, digest and canary logits.
+
+        Raises:
+            CorruptError: something does not match; nothing of it is kept.
+        """
+        loaded = self._base(servable)
+        folders = [self._folder(link) for link in servable.chain]
+        deltas = self._deltas(servable, folders, loaded)
+        folded = fold(loaded.model, deltas, dtype=loaded.stored_dtype)
+        if loaded.digest_with(folded) != servable.digest:
+            raise CorruptError("the folded tensors do not have the published digest")
+        module = clone.with_weights(loaded.model, folded) if folded else loaded.model
+        if folders:
+            canary.check(folders[-1] / _manifest(folders[-1]).canary, module, loaded.tokenizer, loaded.facts.family)
+        return LiveVersion(
+            version_id=servable.version_id,
+            model_id=servable.model_id,
+            base_digest=servable.base_digest,
+            chain=tuple(link.manifest_sha256 for link in servable.chain),
+            module=module,
+            tokenizer=loaded.tokenizer,
+            facts=loaded.facts,
+            end_tokens=end_token_ids(module, loaded.tokenizer),
+            own_bytes=sum(tensor.numel() * tensor.element_size() for tensor in folded.values()),
+        )
+
+    def prune(self, live: set[str]) -> None:
+        """Forget fetched artefacts but those whose manifest's SHA-256 is in ``live``."""
+        for folder in self._cache.glob("*"):
+            if folder.name not in live:
+                durable.remove_tree(folder)
+
+    def _base(self, servable: Servable) -> LoadedBase:
+        if servable.base_digest not in self._bases:
+            loaded = base.load(servable.base_path, expected_digest=servable.base_digest)
+            loaded.model.to(self._device)
+            self._bases[servable.base_digest] = loaded
+        return self._bases[servable.base_digest]
+
+    def _folder(self, link: Link) -> Path:
+        """Return the verified local folder of one delta, fetched if it is not there or not intact."""
+        place = self._cache / link.manifest_sha256
+        if place.is_dir():
+            try:
+                manifests.verify(place, sha256=link.manifest_sha256)
+            except CorruptError:
+                durable.remove_tree(place)
+            else:
+                return place
+        fetched = self._cache / new_id("fetch")
+        try:
+            self._artefacts.fetch(link.artefact, target=fetched)
+            manifests.verify(fetched, sha256=link.manifest_sha256)
+            fetched.rename(place)
+        except MissingError as error:
+            raise CorruptError("an artefact of the chain is gone") from error
+        finally:
+            durable.remove_tree(fetched)
+        return place
+
+    def _deltas(self, servable: Servable, folders: list[Path], loaded: LoadedBase) -> list[Delta]:
+        deltas = []
+        for index, folder in enumerate(folders):
+            manifest = _manifest(folder)
+            before = tuple(link.manifest_sha256 for link in servable.chain[:index])
+            if manifest.base_digest != servable.base_digest or manifest.chain != before:
+                raise CorruptError("a delta was made for another base or another chain")
+            deltas.append(Delta.load(folder / manifest.delta.file, shapes=loaded.facts.modules))
+        return deltas
+
+
+def _manifest(folder: Path) -> Manifest:
+    try:
+        manifest = Manifest.model_validate_json((folder / manifests.NAME).read_bytes())
+    except ValidationError as error:
+        raise CorruptError("the manifest does not describe a version") from error
+    if not {manifest.delta.file, manifest.canary} <= {file.name for file in manifest.files}:
+        raise CorruptError("the manifest does not hold its delta and its canary")
+    return manifest

@@ -1,0 +1,212 @@
+"""The engine on the wire: completions in one piece or as server-sent events, health, and a nudge to look for news."""
+
+import asyncio
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import psutil
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from core.domain.errors import (
+    ConflictError,
+    InvalidError,
+    MalformedError,
+    MissingError,
+    NotReadyError,
+    StrataError,
+    TooLargeError,
+)
+from core.domain.identifiers import new_id
+from core.serving.engine import Accepted, Engine
+from core.serving.requests import CompletionRequest, Piece, Ticket
+
+_MAX_BODY_BYTES: Final = 8 * 1024 * 1024
+_UNAUTHORIZED: Final = 401
+# First match wins; what is not here, the engine could not do now (503).
+_STATUSES: Final[tuple[tuple[type[StrataError], int], ...]] = (
+    (TooLargeError, 413),
+    (MalformedError, 400),
+    (InvalidError, 422),
+    (MissingError, 404),
+    (ConflictError, 409),
+    (NotReadyError, 503),
+)
+_UNAVAILABLE: Final = 503
+
+
+def create_app(engine: Engine, *, secret: str | None, poll_seconds: float, load_timeout_seconds: float) -> Starlette:
+    """Return the application; it starts the engine's threads and stops them.
+
+    ``secret`` is what callers must present as a bearer token; None where the socket's file mode guards the door.
+    """
+    door = _Door(engine, secret, load_timeout_seconds)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        engine.start(poll_seconds=poll_seconds)
+        yield
+        await asyncio.to_thread(engine.stop)
+
+    routes = [
+        Route("/v1/completions", door.completions, methods=["POST"]),
+        Route("/v1/refresh", door.refresh, methods=["POST"]),
+        Route("/healthz", door.health, methods=["GET"]),
+    ]
+    handlers: dict[Any, Any] = {StrataError: _answer_error}
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+
+
+class _UnauthorizedError(StrataError):
+    """The caller did not present the shared secret."""
+
+    default_code = "unauthorized"
+
+
+class _Door:
+    def __init__(self, engine: Engine, secret: str | None, load_timeout_seconds: float) -> None:
+        self._engine = engine
+        self._secret = secret
+        self._load_timeout_seconds = load_timeout_seconds
+
+    async def completions(self, request: Request) -> Response:
+        """Answer ``POST /v1/completions``."""
+        self._require_secret(request)
+        asked = _parse(await _body(request))
+        pieces: asyncio.Queue[Piece] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def listen(piece: Piece) -> None:
+            # The loop is closed only when the process ends: then nobody waits for the piece either.
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        accepted = await asyncio.to_thread(
+            self._engine.submit, asked, listen, timeout_seconds=self._load_timeout_seconds
+        )
+        envelope = _envelope(asked, accepted)
+        if asked.stream:
+            return StreamingResponse(_events(envelope, pieces, accepted.ticket), media_type="text/event-stream")
+        return JSONResponse(await _whole(envelope, pieces, request, accepted.ticket))
+
+    async def refresh(self, request: Request) -> Response:
+        """Answer ``POST /v1/refresh``: look at the registry now."""
+        self._require_secret(request)
+        self._engine.refresh()
+        return JSONResponse({"status": "ok"}, status_code=202)
+
+    async def health(self, request: Request) -> Response:
+        """Answer ``GET /healthz``: what is live, and the memory it takes."""
+        self._require_secret(request)
+        body = {
+            "status": "ok" if self._engine.is_running() else "failing",
+            "live": self._engine.store.describe(),
+            "unique_bytes": self._engine.store.unique_bytes(),
+            "resident_bytes": psutil.Process().memory_info().rss,
+        }
+        return JSONResponse(body, status_code=200 if self._engine.is_running() else _UNAVAILABLE)
+
+    def _require_secret(self, request: Request) -> None:
+        if self._secret is None:
+            return
+        presented = request.headers.get("authorization", "").encode()
+        if not hmac.compare_digest(presented, f"Bearer {self._secret}".encode()):
+            raise _UnauthorizedError("the engine's shared secret is missing or wrong")
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY_BYTES:
+            raise TooLargeError("the request is larger than 8 MiB")
+    return bytes(body)
+
+
+def _parse(body: bytes) -> CompletionRequest:
+    try:
+        return CompletionRequest.model_validate_json(body)
+    except ValidationError as error:
+        faults = error.errors(include_input=False, include_url=False, include_context=False)
+        detail = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:5])
+        raise InvalidError(detail) from None
+
+
+def _envelope(asked: CompletionRequest, accepted: Accepted) -> dict[str, Any]:
+    return {
+        "id": new_id("cmpl"),
+        "object": "text_completion",
+        "created": int(time.time()),
+        "model": asked.model,
+        "version_id": accepted.version.version_id,
+    }
+
+
+async def _whole(
+    envelope: dict[str, Any], pieces: "asyncio.Queue[Piece]", request: Request, ticket: Ticket
+) -> dict[str, Any]:
+    """Gather the answer; stop decoding if the caller hangs up before it is complete."""
+    text: list[str] = []
+    watch = asyncio.create_task(_cancel_on_disconnect(request, ticket, pieces))
+    try:
+        while True:
+            piece = await pieces.get()
+            if piece.error is not None:
+                raise piece.error
+            text.append(piece.text)
+            if piece.is_last:
+                return envelope | _content("".join(text), piece)
+    finally:
+        watch.cancel()
+
+
+async def _cancel_on_disconnect(request: Request, ticket: Ticket, pieces: "asyncio.Queue[Piece]") -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+    ticket.cancel()
+    pieces.put_nowait(Piece(error=StrataError("the caller is gone")))
+
+
+async def _events(envelope: dict[str, Any], pieces: "asyncio.Queue[Piece]", ticket: Ticket) -> AsyncIterator[str]:
+    try:
+        while True:
+            piece = await pieces.get()
+            body = _error_body(piece.error) if piece.error is not None else envelope | _content(piece.text, piece)
+            yield f"data: {json.dumps(body)}\n\n"
+            if piece.is_last:
+                break
+        yield "data: [DONE]\n\n"
+    finally:
+        # Reached early when the caller hangs up: nobody reads on.
+        ticket.cancel()
+
+
+def _content(text: str, piece: Piece) -> dict[str, Any]:
+    content: dict[str, Any] = {"choices": [{"index": 0, "text": text, "finish_reason": piece.finish_reason}]}
+    if piece.usage is not None:
+        content["usage"] = {
+            "prompt_tokens": piece.usage.prompt_tokens,
+            "completion_tokens": piece.usage.completion_tokens,
+        }
+    return content
+
+
+async def _answer_error(_request: Request, error: StrataError) -> Response:
+    status = next((status for kind, status in _STATUSES if isinstance(error, kind)), _UNAVAILABLE)
+    if isinstance(error, _UnauthorizedError):
+        status = _UNAUTHORIZED
+    return JSONResponse(_error_body(error), status_code=status)
+
+
+def _error_body(error: StrataError) -> dict[str, Any]:
+    body: dict[str, Any] = {"code": error.code, "detail": error.detail}
+    if error.places:
+        body["errors"] = [{"loc": list(place.loc), "message": place.message} for place in error.places]
+    return body
