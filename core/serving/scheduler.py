@@ -85,8 +85,8 @@ class Scheduler:
         for version, sequences in chosen:
             try:
                 self._batches.append((version, batches.start(version, sequences)))
-            except _COMPUTE_ERRORS:
-                _fail(sequences)
+            except _COMPUTE_ERRORS as error:
+                _fail(sequences, error)
 
     def _choose(self) -> list[tuple[LiveVersion, list[Sequence]]]:
         """Take from the queue, in order, what may start now, gathered by version."""
@@ -114,8 +114,8 @@ class Scheduler:
         try:
             with torch.inference_mode():
                 batch.step()
-        except _COMPUTE_ERRORS:
-            _fail(batch.sequences)
+        except _COMPUTE_ERRORS as error:
+            _fail(batch.sequences, error)
             batch.sequences = []
 
     def _fail_all(self, error: StrataError) -> None:
@@ -127,8 +127,8 @@ class Scheduler:
             sequence.fail(error)
 
 
-def _fail(sequences: list[Sequence]) -> None:
-    log.error("engine.batch_failed", sequences=len(sequences), exc_info=True)
+def _fail(sequences: list[Sequence], error: Exception) -> None:
+    log.error("engine.batch_failed", sequences=len(sequences), exc_info=error)
     for sequence in sequences:
         if not sequence.done:
             sequence.fail(StrataError("the answer could not be computed", code="generation_failed"))
