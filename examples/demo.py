@@ -141,7 +141,7 @@ def teach(client: Client, console: Console, task: ExampleTask, settings: Sequenc
     job = client.tasks.submit(MODEL, task.train, name=task.name, eval_file=task.eval, spec=spec)
     console.print(f"posted in {1000 * (time.monotonic() - begin):.0f} ms: job {job.id}")
     done = follow(client, job.id, console)
-    console.print(f"learned in {time.monotonic() - begin:.0f} seconds: version {done.result_version_id}")
+    console.print(f"learned in {time.monotonic() - begin:.0f} seconds: version {done.result_version}")
 
 
 @contextmanager

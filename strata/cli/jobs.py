@@ -52,7 +52,7 @@ def show(context: typer.Context, job: JobId, *, as_json: AsJson = False) -> None
             ("step", step),
             ("time left", None if found.is_over else duration(found.progress.eta_seconds)),
             ("queue position", found.queue_position),
-            ("version", found.result_version_id),
+            ("version", found.result_version or found.result_version_id),
             ("error", found.error and f"{found.error.code}: {found.error.detail}"),
             ("created", found.created_at),
             ("finished", found.finished_at),

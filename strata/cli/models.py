@@ -43,8 +43,8 @@ def list_all(context: typer.Context, *, as_json: AsJson = False) -> None:
         return
     table(
         session.results,
-        ("name", "base model", "created"),
-        [(row.name or row.id, row.base_model, row.created_at) for row in rows],
+        ("name", "base model", "latest", "created"),
+        [(row.name or row.id, row.base_model, row.aliases.get("latest"), row.created_at) for row in rows],
     )
 
 
@@ -98,6 +98,7 @@ def _show(console: Console, model: Model) -> None:
             ("name", model.name or model.id),
             ("id", model.id),
             ("base model", model.base_model),
+            ("latest", model.aliases.get("latest")),
             ("created", model.created_at),
         ],
     )

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from strata.cli.output import duration, facts, print_json
@@ -102,11 +103,13 @@ def conclude(session: Session, job: Job, *, as_json: bool) -> None:
             ("job", job.id),
             ("state", job.state),
             ("queue position", job.queue_position),
-            ("version", job.result_version_id),
+            ("version", job.result_version or job.result_version_id),
             ("error", job.error and f"{job.error.code}: {job.error.detail}"),
         ],
     )
-    if not job.is_over:
+    if job.try_it:
+        session.notes.print(f"try: {escape(job.try_it)}", soft_wrap=True)
+    elif not job.is_over:
         session.notes.print(f"next: `strata jobs watch {job.id}`")
 
 

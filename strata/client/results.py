@@ -42,6 +42,7 @@ class Model(Result):
     id: str
     name: str = ""
     base_model: str | None = None
+    aliases: Mapping[str, str] = Field(default_factory=dict)
     created_at: str | None = None
 
 
@@ -84,7 +85,7 @@ class JobFault(Result):
 
 
 class Job(Result):
-    """One execution. It ends in one of `TERMINAL_STATES`; ``result_version`` names what it left."""
+    """One execution. It ends in one of `TERMINAL_STATES`; ``result_version`` names what it left and ``try_it`` asks it."""
 
     id: str
     kind: str = "train"
@@ -96,6 +97,8 @@ class Job(Result):
     queue_position: int | None = None
     parent_version_id: str | None = None
     result_version_id: str | None = None
+    result_version: str | None = None
+    try_it: str | None = None
     error: JobFault | None = None
     created_at: str | None = None
     started_at: str | None = None

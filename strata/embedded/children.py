@@ -16,7 +16,8 @@ from strata.embedded import launcher
 # A child that dies this often within a minute will not get better by being started once more.
 RESTARTS_A_MINUTE: Final = 5
 MINUTE_SECONDS: Final = 60.0
-POLL_SECONDS: Final = 0.05
+# The pause before the first restart; each further one within the minute doubles it.
+FIRST_PAUSE_SECONDS: Final = 0.25
 
 Say = Callable[[str, str], None]
 
@@ -37,10 +38,13 @@ class Program:
 class Child:
     """One program, kept running."""
 
-    def __init__(self, program: Program, environment: Mapping[str, str], say: Say) -> None:
+    def __init__(
+        self, program: Program, environment: Mapping[str, str], say: Say, *, first_pause_seconds: float
+    ) -> None:
         self.program = program
         self._environment = dict(environment)
         self._say = say
+        self._first_pause_seconds = first_pause_seconds
         self._deaths: deque[float] = deque()
         self._start_after = 0.0
         self._process: subprocess.Popen[str] | None = None
@@ -110,7 +114,7 @@ class Child:
         how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         if len(self._deaths) > RESTARTS_A_MINUTE:
             raise GaveUpError(f"{self.program.name} ended {len(self._deaths)} times within a minute ({how})")
-        pause = 0.25 * 2 ** (len(self._deaths) - 1)
+        pause = self._first_pause_seconds * 2 ** (len(self._deaths) - 1)
         self._say(self.program.name, f"ended unasked ({how}); started again in {pause:g} s")
         self._start_after = now + pause
 
@@ -123,8 +127,17 @@ class Child:
 class Family:
     """All children together."""
 
-    def __init__(self, programs: Sequence[Program], environment: Mapping[str, str], say: Say) -> None:
-        self.children = tuple(Child(program, environment, say) for program in programs)
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        environment: Mapping[str, str],
+        say: Say,
+        *,
+        first_pause_seconds: float = FIRST_PAUSE_SECONDS,
+    ) -> None:
+        self.children = tuple(
+            Child(program, environment, say, first_pause_seconds=first_pause_seconds) for program in programs
+        )
 
     def start(self) -> None:
         """Start every child."""
