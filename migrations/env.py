@@ -10,15 +10,17 @@ from core.registry.tables import JOB
 _LOCK = text("SELECT pg_advisory_xact_lock(7234916)")
 
 engine = engines.writer(context.config.attributes["database_url"])
-with engine.begin() as connection:
-    context.configure(
-        connection=connection,
-        target_metadata=JOB.metadata,
-        render_as_batch=connection.dialect.name == "sqlite",
-        transactional_ddl=True,
-    )
-    with context.begin_transaction():
-        if connection.dialect.name == "postgresql":
-            connection.execute(_LOCK)
-        context.run_migrations()
-engine.dispose()
+try:
+    with engine.begin() as connection:
+        context.configure(
+            connection=connection,
+            target_metadata=JOB.metadata,
+            render_as_batch=connection.dialect.name == "sqlite",
+            transactional_ddl=True,
+        )
+        with context.begin_transaction():
+            if connection.dialect.name == "postgresql":
+                connection.execute(_LOCK)
+            context.run_migrations()
+finally:
+    engine.dispose()

@@ -23,9 +23,9 @@ def upgrade() -> None:
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.CheckConstraint(
             "state <> 'ready' OR (digest IS NOT NULL AND facts IS NOT NULL AND path IS NOT NULL)",
-            name="base_model_ready_is_inspected",
+            name=op.f("base_model_ready_is_inspected"),
         ),
-        sa.CheckConstraint("state IN ('failed', 'pending', 'ready')", name="base_model_state_known"),
+        sa.CheckConstraint("state IN ('failed', 'pending', 'ready')", name=op.f("base_model_state_known")),
         sa.PrimaryKeyConstraint("id", name="base_model_pk"),
         sa.UniqueConstraint("name", name="base_model_name_key"),
     )
@@ -48,9 +48,9 @@ def upgrade() -> None:
         sa.Column("report", sa.JSON(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("deleted_ms", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint("length(sha256) = 64", name="dataset_sha256_whole"),
-        sa.CheckConstraint("n_rows > 0", name="dataset_n_rows_positive"),
-        sa.CheckConstraint("size_bytes > 0", name="dataset_size_bytes_positive"),
+        sa.CheckConstraint("length(sha256) = 64", name=op.f("dataset_sha256_whole")),
+        sa.CheckConstraint("n_rows > 0", name=op.f("dataset_n_rows_positive")),
+        sa.CheckConstraint("size_bytes > 0", name=op.f("dataset_size_bytes_positive")),
         sa.ForeignKeyConstraint(["project_id"], ["project.id"], name="dataset_project_id_fk"),
         sa.PrimaryKeyConstraint("id", name="dataset_pk"),
         sa.UniqueConstraint("project_id", "id", name="dataset_project_id_id_key"),
@@ -162,18 +162,22 @@ def upgrade() -> None:
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("started_ms", sa.BigInteger(), nullable=True),
         sa.Column("finished_ms", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint("(kind = 'inspect') = (base_model_id IS NOT NULL)", name="job_inspects_a_base_model"),
-        sa.CheckConstraint("(kind = 'inspect') = (model_id IS NULL)", name="job_inspects_no_model"),
-        sa.CheckConstraint("(kind = 'train') = (task_id IS NOT NULL)", name="job_trains_a_task"),
+        sa.CheckConstraint("(kind = 'inspect') = (base_model_id IS NOT NULL)", name=op.f("job_inspects_a_base_model")),
+        sa.CheckConstraint("(kind = 'inspect') = (model_id IS NULL)", name=op.f("job_inspects_no_model")),
+        sa.CheckConstraint("(kind = 'train') = (task_id IS NOT NULL)", name=op.f("job_trains_a_task")),
         sa.CheckConstraint(
-            "(state = 'running') = (owner IS NOT NULL AND lease_ms IS NOT NULL)", name="job_running_is_held"
+            "(state = 'running') = (owner IS NOT NULL AND lease_ms IS NOT NULL)", name=op.f("job_running_is_held")
         ),
-        sa.CheckConstraint("kind IN ('evaluate', 'export', 'inspect', 'rebuild', 'train')", name="job_kind_known"),
-        sa.CheckConstraint("phase IN ('evaluating', 'preparing', 'publishing', 'training')", name="job_phase_known"),
-        sa.CheckConstraint("state <> 'running' OR fence IS NOT NULL", name="job_running_is_fenced"),
+        sa.CheckConstraint(
+            "kind IN ('evaluate', 'export', 'inspect', 'rebuild', 'train')", name=op.f("job_kind_known")
+        ),
+        sa.CheckConstraint(
+            "phase IN ('evaluating', 'preparing', 'publishing', 'training')", name=op.f("job_phase_known")
+        ),
+        sa.CheckConstraint("state <> 'running' OR fence IS NOT NULL", name=op.f("job_running_is_fenced")),
         sa.CheckConstraint(
             "state IN ('cancelled', 'failed', 'paused', 'queued', 'rejected', 'running', 'succeeded')",
-            name="job_state_known",
+            name=op.f("job_state_known"),
         ),
         sa.ForeignKeyConstraint(["base_model_id"], ["base_model.id"], name="job_base_model_id_fk"),
         sa.ForeignKeyConstraint(
@@ -251,13 +255,13 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=128), nullable=False),
         sa.Column("delta", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("state IN ('corrupt', 'deleted', 'ready', 'rejected')", name="version_state_known"),
-        sa.CheckConstraint("(number = 0) = (parent_id IS NULL)", name="version_only_the_base_has_no_parent"),
+        sa.CheckConstraint("state IN ('corrupt', 'deleted', 'ready', 'rejected')", name=op.f("version_state_known")),
+        sa.CheckConstraint("(number = 0) = (parent_id IS NULL)", name=op.f("version_only_the_base_has_no_parent")),
         sa.CheckConstraint(
             "number = 0 OR (job_id IS NOT NULL AND fence IS NOT NULL AND artefact IS NOT NULL AND manifest_sha256 IS NOT NULL AND length(manifest_sha256) = 64)",
-            name="version_published_whole",
+            name=op.f("version_published_whole"),
         ),
-        sa.CheckConstraint("number >= 0", name="version_number_counts"),
+        sa.CheckConstraint("number >= 0", name=op.f("version_number_counts")),
         sa.ForeignKeyConstraint(
             ["model_id", "parent_id"], ["version.model_id", "version.id"], name="version_model_id_parent_id_fk"
         ),
@@ -317,7 +321,7 @@ def upgrade() -> None:
         sa.Column("version_id", sa.String(length=64), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("delta_version_id", sa.String(length=64), nullable=False),
-        sa.CheckConstraint("position >= 0", name="version_chain_position_counts"),
+        sa.CheckConstraint("position >= 0", name=op.f("version_chain_position_counts")),
         sa.ForeignKeyConstraint(
             ["project_id", "delta_version_id"],
             ["version.project_id", "version.id"],

