@@ -31,6 +31,7 @@ CODES: Final[dict[str, Code]] = {
     "invalid_request": Code(422, "The request cannot be accepted"),
     "invalid_text": Code(422, "A text holds characters that cannot be stored"),
     "invalid_name": Code(422, "The name is not a valid name"),
+    "invalid_method": Code(422, "The method cannot be used"),
     "invalid_source": Code(422, "The base model's source is not one of the known kinds"),
     "invalid_spec": Code(422, "The task's spec cannot be used"),
     "invalid_dataset": Code(422, "The file has errors"),

@@ -1,6 +1,6 @@
 """A multipart body read as it arrives: files to disk, hashed and judged on the way; short texts to memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,7 +86,7 @@ class ReceivedFile:
 
     path: Path
     report: ValidationReport
-    digests: frozenset[int] = field(repr=False)
+    digests: Sequence[int] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ class FormReader:
 
     def _received(self, part: _File) -> ReceivedFile:
         report = part.validator.finish().accepted(part=part.name)
-        return ReceivedFile(self._folder / part.name, report, frozenset(part.validator.digests))
+        return ReceivedFile(self._folder / part.name, report, part.validator.digests)
 
     def _too_large(self) -> TooLargeError:
         return TooLargeError(f"an upload has at most {self._limits.max_bytes} bytes")

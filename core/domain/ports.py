@@ -46,3 +46,6 @@ class Generator(Protocol):
 
     def stream(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Answer in pieces; the last one carries the finish reason and usage."""
+
+    def check(self) -> None:
+        """Return if the engine answers; raise `core.domain.errors.UnavailableError` if not."""

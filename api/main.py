@@ -1,0 +1,63 @@
+"""The application, assembled from its parts. It decides nothing."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from anyio import CapacityLimiter
+from fastapi import Depends, FastAPI
+
+from api import errors, openapi
+from api.context import Context
+from api.dependencies import single_query_values
+from api.middleware import Doorkeeper
+from api.routes.catalogue import ROUTERS
+from api.schemas.problem import Problem
+from core.domain.ports import BlobStore, Dispatcher, Generator
+from core.registry.work import Registry
+from core.services import projects
+from core.settings import Settings
+
+MAX_GENERATIONS: Final = 64
+_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    "4XX": {"description": "The request is at fault.", "content": {errors.MEDIA_TYPE: {}}, "model": Problem},
+    "5XX": {"description": "The service is at fault.", "content": {errors.MEDIA_TYPE: {}}, "model": Problem},
+}
+
+
+def create_app(
+    settings: Settings, *, registry: Registry, blobs: BlobStore, dispatcher: Dispatcher, generator: Generator
+) -> FastAPI:
+    """Return the API over these ports. The registry's schema must be in place before the first request."""
+    context = Context(settings=settings, registry=registry, blobs=blobs, dispatcher=dispatcher, generator=generator)
+    return assemble(context)
+
+
+def assemble(context: Context) -> FastAPI:
+    """Return the API over a context."""
+    app = FastAPI(
+        title="Strata",
+        version="0.1.0",
+        description="Continual fine-tuning as a service.",
+        lifespan=_lifespan,
+        dependencies=[Depends(single_query_values)],
+        responses=_ERRORS,
+        redoc_url=None,
+        generate_unique_id_function=openapi.operation_id,
+    )
+    app.state.context = context
+    app.state.generation_limiter = CapacityLimiter(MAX_GENERATIONS)
+    errors.install(app)
+    app.add_middleware(Doorkeeper)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    context: Context = app.state.context
+    with context.registry.write() as work:
+        projects.ensure_default(work)
+    yield

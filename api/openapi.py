@@ -1,0 +1,62 @@
+"""The committed description of the API.
+
+python -m api.openapi            writes openapi.json
+python -m api.openapi --check    exits with 1 when it is not up to date
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic.json_schema import models_json_schema
+
+from api.schemas.generation import GenerationRequest
+from api.schemas.models import BaseModelRequest, ModelRequest
+from api.schemas.tasks import TaskRequest
+
+FILE: Final = Path(__file__).resolve().parent.parent / "openapi.json"
+# Bodies that routes read themselves, see `api.bodies.described`.
+_BODIES: Final = (BaseModelRequest, GenerationRequest, ModelRequest, TaskRequest)
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document, with the schemas of the bodies that routes read themselves."""
+    if app.openapi_schema is None:
+        described = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        _, bodies = models_json_schema(
+            [(body, "validation") for body in _BODIES], ref_template="#/components/schemas/{model}"
+        )
+        schemas = described.setdefault("components", {}).setdefault("schemas", {})
+        described["components"]["schemas"] = dict(sorted({**schemas, **bodies["$defs"]}.items()))
+        app.openapi_schema = described
+    return app.openapi_schema
+
+
+def operation_id(route: APIRoute) -> str:
+    """Return a stable, readable name for an operation, e.g. ``tasks_submit``."""
+    prefix = "short_" if route.path == "/generate" else ""
+    return f"{prefix}{route.endpoint.__module__.rpartition('.')[2]}_{route.name}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the document, or compare it."""
+    from api.asgi import build
+    from core.settings import Settings
+
+    text = json.dumps(document(build(Settings())), indent=2, ensure_ascii=False) + "\n"
+    if "--check" not in arguments:
+        FILE.write_text(text, encoding="utf-8")
+        return 0
+    if FILE.is_file() and FILE.read_text(encoding="utf-8") == text:
+        return 0
+    sys.stderr.write("openapi.json is not up to date: run python -m api.openapi\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,31 @@
+"""Every router, in the order of the documentation. A new endpoint is a module beside this file and a line here."""
+
+from typing import Final
+
+from fastapi import APIRouter
+
+from api.routes import (
+    base_models,
+    datasets,
+    generate,
+    health,
+    job_reports,
+    jobs,
+    methods,
+    models,
+    tasks,
+    versions,
+)
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    models.router,
+    tasks.router,
+    jobs.router,
+    job_reports.router,
+    datasets.router,
+    versions.router,
+    generate.router,
+    methods.router,
+    base_models.router,
+    health.router,
+)

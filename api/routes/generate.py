@@ -1,0 +1,33 @@
+"""`/v1/generate`, and `/generate` for short: ask a version."""
+
+from typing import Annotated
+
+from anyio import CapacityLimiter
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response, StreamingResponse
+
+from api import bodies
+from api.dependencies import Ctx, Project
+from api.generations import Generation
+from api.schemas.generation import GenerationRequest, GenerationView
+
+router = APIRouter(tags=["generation"])
+
+
+@router.post("/generate", response_model=GenerationView, openapi_extra=bodies.described(GenerationRequest))
+@router.post("/v1/generate", response_model=GenerationView, openapi_extra=bodies.described(GenerationRequest))
+async def generate(
+    request: Request,
+    body: Annotated[GenerationRequest, Depends(bodies.json_body(GenerationRequest))],
+    context: Ctx,
+    project: Project,
+) -> GenerationView | Response:
+    """Ask a version; with `stream` the answer comes piece by piece as server-sent events."""
+    limiter: CapacityLimiter = request.app.state.generation_limiter
+    generation = Generation(context, project_id=project, limiter=limiter)
+    if not body.stream:
+        return GenerationView.model_validate(await generation.answer(body))
+    frames = await generation.stream(body, path=request.url.path, request_id=request.state.request_id)
+    return StreamingResponse(
+        frames, media_type="text/event-stream", headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    )

@@ -1,0 +1,33 @@
+"""Whether the service runs, and whether it can do its work."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+
+from api.dependencies import Ctx, Project
+from api.schemas.base import View
+from core.services import models
+
+router = APIRouter(tags=["operations"])
+
+
+class HealthView(View):
+    """Every part that was asked answered."""
+
+    status: Literal["ok"] = "ok"
+    parts: dict[str, Literal["ok"]]
+
+
+@router.get("/healthz")
+def alive() -> HealthView:
+    """Say that the API answers."""
+    return HealthView(parts={"api": "ok"})
+
+
+@router.get("/readyz")
+def ready(context: Ctx, project: Project) -> HealthView:
+    """Say that registry and engine answer as well; 503 names the one that does not."""
+    with context.registry.read() as work:
+        models.page(work, project_id=project, limit=1)
+    context.generator.check()
+    return HealthView(parts={"api": "ok", "registry": "ok", "engine": "ok"})

@@ -1,0 +1,61 @@
+"""`/v1/jobs`: how it goes."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api import views
+from api.dependencies import BaseUrl, Ctx, Named, Paging, Project
+from api.schemas.base import ListView, listed
+from api.schemas.tasks import JobView
+from core.domain.jobs import JobState
+from core.services import jobs
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+
+@router.get("")
+def page(
+    context: Ctx,
+    project: Project,
+    paging: Paging,
+    base_url: BaseUrl,
+    model: Annotated[str | None, Query(max_length=200, description="Name or id.")] = None,
+    state: JobState | None = None,
+) -> ListView[JobView]:
+    """List jobs, or those of one model or in one state."""
+    with context.registry.read() as work:
+        found = jobs.page(
+            work,
+            project_id=project,
+            model=model,
+            state=state,
+            limit=paging.limit,
+            after=paging.after,
+            order=paging.order,
+        )
+        rows = [views.job(context, work, row, base_url=base_url) for row in found.data]
+    return listed(rows, [row.id for row in rows], has_more=found.has_more)
+
+
+@router.get("/{job_id}")
+def get(job_id: Named, context: Ctx, project: Project, base_url: BaseUrl) -> JobView:
+    """Show one job as it stands."""
+    with context.registry.read() as work:
+        return views.job(context, work, jobs.get(work, project_id=project, job_id=job_id), base_url=base_url)
+
+
+@router.post("/{job_id}/cancel", status_code=202)
+def cancel(job_id: Named, context: Ctx, project: Project, base_url: BaseUrl) -> JobView:
+    """Ask for a job's end: what waits is cancelled at once, what runs confirms a moment later."""
+    with context.registry.write() as work:
+        row = jobs.cancel(work, project_id=project, job_id=job_id)
+        return views.job(context, work, row, base_url=base_url)
+
+
+@router.post("/{job_id}/retry", status_code=202)
+def retry(job_id: Named, context: Ctx, project: Project, base_url: BaseUrl) -> JobView:
+    """Queue a new job like one that did not succeed; it names the old one as `retry_of`."""
+    with context.registry.write() as work:
+        row = jobs.retry(work, project_id=project, job_id=job_id, dispatcher=context.dispatcher)
+        return views.job(context, work, row, base_url=base_url)

@@ -1,0 +1,82 @@
+"""`/v1/tasks`: what is to be learned."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from api import bodies, storing, uploads, views
+from api.context import Context
+from api.dependencies import BaseUrl, Ctx, Named, Paging, Project
+from api.multipart import ReceivedFile
+from api.schemas.base import ListView, listed
+from api.schemas.tasks import JobView, TaskFields, TaskRequest, TaskView
+from core.domain.records import Dataset
+from core.registry.work import Work
+from core.services import tasks
+
+router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
+
+
+@router.post("", status_code=202, openapi_extra=uploads.TASK_BODY)
+async def submit(request: Request, response: Response, context: Ctx, project: Project, base_url: BaseUrl) -> JobView:
+    """Post a task, as a form with its file or as JSON on a dataset; the answer is its queued job."""
+    poster = _Poster(context, project, base_url)
+    if bodies.media_type(request)[0] == "multipart/form-data":
+        with uploads.form(context, files=uploads.FILES, texts=uploads.TEXTS) as reader:
+            received = await reader.read(request)
+            fields = uploads.task_fields(received)
+            job = await run_in_threadpool(poster.post, fields, received.files)
+    else:
+        job = await run_in_threadpool(poster.post, await bodies.read(request, TaskRequest), {})
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return job
+
+
+@router.get("")
+def page(
+    context: Ctx, project: Project, paging: Paging, model: Annotated[str | None, Query(max_length=200)] = None
+) -> ListView[TaskView]:
+    """List tasks, or those of one model."""
+    with context.registry.read() as work:
+        found = tasks.page(
+            work, project_id=project, model=model, limit=paging.limit, after=paging.after, order=paging.order
+        )
+    rows = [views.task(row) for row in found.data]
+    return listed(rows, [row.id for row in rows], has_more=found.has_more)
+
+
+@router.get("/{task_id}")
+def get(task_id: Named, context: Ctx, project: Project) -> TaskView:
+    """Show one task."""
+    with context.registry.read() as work:
+        return views.task(tasks.get(work, project_id=project, task_id=task_id))
+
+
+class _Poster:
+    """Stores a task's files and queues it, in one transaction."""
+
+    def __init__(self, context: Context, project_id: str, base_url: str) -> None:
+        self._context = context
+        self._project_id = project_id
+        self._base_url = base_url
+
+    def post(self, fields: TaskFields, files: Mapping[str, ReceivedFile]) -> JobView:
+        """Return the queued job."""
+        context, project_id = self._context, self._project_id
+        uploads.check_evaluation(context, fields, files, project_id=project_id)
+
+        def submit(work: Work, stored: Mapping[str, Dataset]) -> JobView:
+            submission = tasks.TaskSubmission(
+                model=fields.model,
+                name=fields.name,
+                dataset_id=stored["file"].id if "file" in stored else fields.dataset_id or "",
+                eval_dataset_id=stored["eval_file"].id if "eval_file" in stored else fields.eval_dataset_id,
+                spec=fields.spec,
+                expected_parent=fields.expected_parent,
+            )
+            _, job = tasks.submit(work, project_id=project_id, submission=submission, dispatcher=context.dispatcher)
+            return views.job(context, work, job, base_url=self._base_url)
+
+        return storing.store(context, files, project_id=project_id, then=submit)

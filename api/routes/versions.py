@@ -1,0 +1,116 @@
+"""Versions of a model: what was learned, from what, under which names, and how well."""
+
+from dataclasses import asdict
+
+from fastapi import APIRouter
+
+from api import views
+from api.dependencies import Ctx, Named, Paging, Project
+from api.schemas.base import ListView, listed, timestamp
+from api.schemas.versions import (
+    AliasMoveView,
+    AliasView,
+    LineageEntryView,
+    LineageView,
+    MatrixView,
+    VersionView,
+)
+from core.domain.records import Version
+from core.registry.work import Work
+from core.services import evaluations, models, versions
+
+router = APIRouter(prefix="/v1", tags=["versions"])
+
+
+@router.get("/versions/{version}")
+def get(version: Named, context: Ctx, project: Project) -> VersionView:
+    """Show one version, by its id, `name@3` or `name:alias`."""
+    with context.registry.read() as work:
+        return _view(work, versions.resolve(work, project_id=project, reference=version))
+
+
+@router.get("/models/{model}/versions")
+def page(model: Named, context: Ctx, project: Project, paging: Paging) -> ListView[VersionView]:
+    """List a model's versions."""
+    with context.registry.read() as work:
+        found = versions.page(
+            work, project_id=project, model=model, limit=paging.limit, after=paging.after, order=paging.order
+        )
+        rows = [_view(work, row) for row in found.data]
+    return listed(rows, [row.id for row in rows], has_more=found.has_more)
+
+
+@router.get("/models/{model}/lineage")
+def lineage(model: Named, context: Ctx, project: Project) -> LineageView:
+    """Show the graph of a model's versions and tasks."""
+    with context.registry.read() as work:
+        row = models.get(work, project_id=project, reference=model)
+        entries = versions.lineage(work, project_id=project, model=row.id)
+    return LineageView(
+        model_id=row.id,
+        data=[
+            LineageEntryView(
+                version_id=entry.version.id,
+                name=f"{row.name}@{entry.version.number}",
+                state=entry.version.state,
+                parent_id=entry.version.parent_id,
+                task_id=entry.version.task_id,
+                task=entry.task_name,
+                aliases=list(entry.aliases),
+            )
+            for entry in entries
+        ],
+    )
+
+
+@router.get("/models/{model}/evaluations")
+def matrix(model: Named, context: Ctx, project: Project) -> MatrixView:
+    """Show the score matrix of a model's lineage, with OA, BWT, forgetting, plasticity and density."""
+    with context.registry.read() as work:
+        found = evaluations.matrix(work, project_id=project, model=model)
+    return MatrixView.model_validate(asdict(found))
+
+
+@router.get("/models/{model}/aliases")
+def aliases(model: Named, context: Ctx, project: Project) -> ListView[AliasView]:
+    """List a model's aliases and what they name."""
+    with context.registry.read() as work:
+        row = models.get(work, project_id=project, reference=model)
+        rows = [
+            AliasView(
+                name=alias.name,
+                version_id=alias.version_id,
+                version=f"{row.name}@{versions.get(work, project_id=project, version_id=alias.version_id).number}",
+                moves=alias.moves,
+                moved_at=timestamp(alias.moved_ms),
+            )
+            for alias in versions.aliases(work, project_id=project, model=row.id)
+        ]
+    return listed(rows, [alias.name for alias in rows], has_more=False)
+
+
+@router.get("/models/{model}/aliases/{alias}/history")
+def history(model: Named, alias: Named, context: Ctx, project: Project) -> ListView[AliasMoveView]:
+    """List an alias's moves, oldest first."""
+    with context.registry.read() as work:
+        moves = versions.alias_history(work, project_id=project, model=model, alias=alias)
+    rows = [
+        AliasMoveView(
+            n=move.n,
+            from_version_id=move.from_version_id,
+            to_version_id=move.to_version_id,
+            actor=move.actor,
+            reason=move.reason,
+            at=timestamp(move.at_ms),
+        )
+        for move in moves
+    ]
+    return listed(rows, [move.n for move in rows], has_more=False)
+
+
+def _view(work: Work, row: Version) -> VersionView:
+    name = models.get(work, project_id=row.project_id, reference=row.model_id).name
+    aliases = versions.aliases(work, project_id=row.project_id, model=row.model_id)
+    return views.version(
+        row, model_name=name, aliases=tuple(alias.name for alias in aliases if alias.version_id == row.id)
+    )

@@ -1,0 +1,53 @@
+"""Datasets, their reports and their previews."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from api.schemas.base import View
+
+
+class DatasetView(View):
+    """An immutable set of examples."""
+
+    id: str
+    object: Literal["dataset"] = "dataset"
+    sha256: str
+    size_bytes: int
+    format: str
+    n_rows: int
+    labels: list[str] | None = Field(description="The classes found; null for a format without classes.")
+    warnings: list[str]
+    created_at: str
+
+
+class ReportView(View):
+    """The validation report as it was written when the file came in."""
+
+    object: Literal["dataset.report"] = "dataset.report"
+    dataset_id: str
+    report: dict[str, Any]
+
+
+class Span(View):
+    """A stretch of an example's text."""
+
+    role: Literal["prompt", "target"]
+    masked: bool = Field(description="Masked text is read, and is no part of the loss.")
+    text: str
+
+
+class PreviewRow(View):
+    """One rendered example; its spans follow one another in the text the model sees."""
+
+    row: int = Field(description="Counted from 1.")
+    spans: list[Span]
+
+
+class PreviewView(View):
+    """The first examples, as a task would render them."""
+
+    object: Literal["dataset.preview"] = "dataset.preview"
+    dataset_id: str
+    template: dict[str, Any]
+    data: list[PreviewRow]

@@ -1,0 +1,89 @@
+"""Versions, aliases and the score matrix."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from api.schemas.base import View
+
+
+class VersionView(View):
+    """What a job leaves; immutable."""
+
+    id: str
+    object: Literal["version"] = "version"
+    name: str = Field(description="`model@number`.")
+    number: int
+    state: str
+    model_id: str
+    parent_id: str | None
+    task_id: str | None
+    job_id: str | None
+    chain: list[str]
+    digest: str
+    manifest_sha256: str | None
+    delta: dict[str, Any] | None
+    aliases: list[str]
+    created_at: str
+
+
+class LineageEntryView(View):
+    """One node of the task graph."""
+
+    version_id: str
+    name: str
+    state: str
+    parent_id: str | None
+    task_id: str | None
+    task: str | None
+    aliases: list[str]
+
+
+class LineageView(View):
+    """Every version of a model, by number."""
+
+    object: Literal["lineage"] = "lineage"
+    model_id: str
+    data: list[LineageEntryView]
+
+
+class AliasView(View):
+    """A movable name for a version."""
+
+    object: Literal["alias"] = "alias"
+    name: str
+    version_id: str
+    version: str
+    moves: int
+    moved_at: str
+
+
+class AliasMoveView(View):
+    """One move of an alias."""
+
+    object: Literal["alias_move"] = "alias_move"
+    n: int
+    from_version_id: str | None
+    to_version_id: str
+    actor: str
+    reason: str
+    at: str
+
+
+class MatrixView(View):
+    """Scores of every task after every task, and what follows from them; see `core.services.evaluations`."""
+
+    object: Literal["score_matrix"] = "score_matrix"
+    model_id: str
+    tasks: list[str]
+    task_ids: list[str]
+    versions: list[str] = Field(description="Version ids, in the order in which the tasks were learned.")
+    numbers: list[int]
+    scores: list[list[float | None]]
+    base_scores: list[float | None]
+    base_option_scores: list[float | None]
+    oa: float | None
+    bwt: float | None
+    forgetting: float | None
+    plasticity: float | None
+    density: list[float | None]

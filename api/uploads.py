@@ -1,0 +1,133 @@
+"""What an upload must hold, on top of being readable."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+from api import bodies
+from api.context import Context
+from api.multipart import Form, FormReader, Limits, ReceivedFile
+from api.schemas.tasks import TaskFields, TaskRequest
+from core.datasets import rows
+from core.datasets.split import refuse_leak
+from core.domain import strict_json
+from core.domain.errors import InvalidError, MalformedError, Place
+from core.domain.records import Dataset
+from core.services import datasets
+
+TEXTS: Final = ("model", "name", "spec", "dataset_id", "eval_dataset_id", "expected_parent")
+FILES: Final = ("file", "eval_file")
+
+_FILE_SCHEMA: Final = {"type": "string", "format": "binary", "description": "JSON Lines, one row a line."}
+_TEXT_SCHEMA: Final = {"type": "string"}
+
+
+def _multipart(properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
+    schema = {"type": "object", "additionalProperties": False, "required": [*required], "properties": {**properties}}
+    return {"multipart/form-data": {"schema": schema}}
+
+
+DATASET_BODY: Final = {"requestBody": {"required": True, "content": _multipart({"file": _FILE_SCHEMA}, ["file"])}}
+TASK_BODY: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            **_multipart(
+                {
+                    **dict.fromkeys(FILES, _FILE_SCHEMA),
+                    **dict.fromkeys(TEXTS, _TEXT_SCHEMA),
+                    "spec": {"type": "string", "description": "A TaskSpec as JSON."},
+                },
+                ["model", "name"],
+            ),
+            **bodies.described(TaskRequest)["requestBody"]["content"],
+        },
+    }
+}
+
+
+def form(
+    context: Context, *, files: tuple[str, ...], texts: tuple[str, ...] = ()
+) -> AbstractContextManager[FormReader]:
+    """Open a reader of multipart bodies within the service's limits."""
+    settings = context.settings
+    limits = Limits(max_bytes=settings.upload_max_bytes, max_rows=settings.max_rows)
+    return FormReader.open(settings.uploads_dir, files=files, texts=texts, limits=limits)
+
+
+def require_file(received: Form) -> Mapping[str, ReceivedFile]:
+    """Return the files of a form that must have a `file`.
+
+    Raises:
+        InvalidError: it has none.
+    """
+    if "file" not in received.files:
+        raise _missing("file", "the part is missing")
+    return received.files
+
+
+def task_fields(received: Form) -> TaskFields:
+    """Return what the texts of a form say of a task.
+
+    Raises:
+        InvalidError: with the place of each field that cannot be, or where rows are named twice or not at all.
+    """
+    values: dict[str, Any] = {
+        name: strict_json.loads(text, loc=(name,)) if name == "spec" else _text(name, text)
+        for name, text in received.texts.items()
+    }
+    fields = bodies.parse(values, TaskFields)
+    if ("file" in received.files) == (fields.dataset_id is not None):
+        raise _missing("file", "give either a file or a dataset_id")
+    if "eval_file" in received.files and fields.eval_dataset_id is not None:
+        raise _missing("eval_file", "give either an eval_file or an eval_dataset_id")
+    return fields
+
+
+def check_evaluation(
+    context: Context, fields: TaskFields, files: Mapping[str, ReceivedFile], *, project_id: str
+) -> None:
+    """Check that the evaluation rows, if a task brings any, are of its format and not among its training rows.
+
+    Raises:
+        InvalidError: ``leak`` or ``invalid_dataset``.
+        MissingError: a dataset that the task names is not there.
+    """
+    part = "eval_file" if "eval_file" in files else "eval_dataset_id"
+    if part not in files and fields.eval_dataset_id is None:
+        return
+    train = _side(context, files.get("file"), fields.dataset_id, project_id=project_id)
+    evaluation = _side(context, files.get("eval_file"), fields.eval_dataset_id, project_id=project_id)
+    if train[0] != evaluation[0]:
+        message = f"the rows are of another format than the training rows: {evaluation[0]}, not {train[0]}"
+        raise InvalidError(message, code="invalid_dataset", places=[Place(loc=(part,), message=message)])
+    refuse_leak(train[1], evaluation[1], part=part)
+
+
+def _side(
+    context: Context, file: ReceivedFile | None, dataset_id: str | None, *, project_id: str
+) -> tuple[str, Sequence[int]]:
+    if file is not None:
+        return file.report.format or "", file.digests
+    row = _stored(context, dataset_id or "", project_id=project_id)
+    return row.format, rows.digests(context.blobs.path(row.sha256), format_name=row.format)
+
+
+def _stored(context: Context, dataset_id: str, *, project_id: str) -> Dataset:
+    with context.registry.read() as work:
+        return datasets.get(work, project_id=project_id, dataset_id=dataset_id)
+
+
+def _text(name: str, content: bytes) -> str:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise MalformedError("a part is not UTF-8", places=[Place(loc=(name,), message="not UTF-8")]) from None
+    if "\x00" in text:
+        message = "a text holds a NUL character"
+        raise InvalidError(message, code="invalid_text", places=[Place(loc=(name,), message=message)])
+    return text
+
+
+def _missing(part: str, message: str) -> InvalidError:
+    return InvalidError(message, places=[Place(loc=(part,), message=message)])

@@ -1,0 +1,196 @@
+"""From rows to answers: what each call shows of what the registry remembers."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+from api.context import Context
+from api.schemas.base import timestamp, timestamp_or_none
+from api.schemas.datasets import DatasetView
+from api.schemas.models import BaseModelView, ModelView
+from api.schemas.tasks import EventView, JobErrorView, JobView, ProgressView, TaskView
+from api.schemas.versions import VersionView
+from core.datasets import rows
+from core.datasets.catalogue import FORMATS
+from core.domain.errors import MissingError
+from core.domain.jobs import JobState
+from core.domain.records import BaseModel, Dataset, Event, Job, Model, Task, Version
+from core.registry.work import Work
+from core.services import base_models, datasets, jobs, models, tasks, versions
+
+_SAMPLE_CHARS = 300
+
+
+def base_model(row: BaseModel) -> BaseModelView:
+    """Show a base model."""
+    return BaseModelView(
+        id=row.id,
+        name=row.name,
+        source=row.source,
+        state=row.state,
+        digest=row.digest,
+        facts=None if row.facts is None else dict(row.facts),
+        error=row.error,
+        created_at=timestamp(row.created_ms),
+    )
+
+
+def model(work: Work, row: Model) -> ModelView:
+    """Show a model and what its aliases name."""
+    aliases = versions.aliases(work, project_id=row.project_id, model=row.id)
+    numbers = {
+        each.name: versions.get(work, project_id=row.project_id, version_id=each.version_id).number for each in aliases
+    }
+    return ModelView(
+        id=row.id,
+        created=row.created_ms // 1000,
+        owned_by=row.project_id,
+        name=row.name,
+        base_model=base_models.get(work, name=row.base_model_id).name,
+        method=dict(row.method),
+        aliases={name: f"{row.name}@{number}" for name, number in numbers.items()},
+        created_at=timestamp(row.created_ms),
+    )
+
+
+def dataset(row: Dataset) -> DatasetView:
+    """Show a dataset."""
+    return DatasetView(
+        id=row.id,
+        sha256=row.sha256,
+        size_bytes=row.size_bytes,
+        format=row.format,
+        n_rows=row.n_rows,
+        labels=row.report.get("labels"),
+        warnings=list(row.report.get("warnings", ())),
+        created_at=timestamp(row.created_ms),
+    )
+
+
+def task(row: Task) -> TaskView:
+    """Show a task."""
+    return TaskView(
+        id=row.id,
+        model_id=row.model_id,
+        name=row.name,
+        dataset_id=row.dataset_id,
+        eval_dataset_id=row.eval_dataset_id,
+        effective_spec=dict(row.spec),
+        template=dict(row.template),
+        created_at=timestamp(row.created_ms),
+    )
+
+
+def version(row: Version, *, model_name: str, aliases: tuple[str, ...]) -> VersionView:
+    """Show a version under its model's name."""
+    return VersionView(
+        id=row.id,
+        name=f"{model_name}@{row.number}",
+        number=row.number,
+        state=row.state,
+        model_id=row.model_id,
+        parent_id=row.parent_id,
+        task_id=row.task_id,
+        job_id=row.job_id,
+        chain=list(row.chain),
+        digest=row.digest,
+        manifest_sha256=row.manifest_sha256,
+        delta=None if row.delta is None else dict(row.delta),
+        aliases=list(aliases),
+        created_at=timestamp(row.created_ms),
+    )
+
+
+def event(row: Event) -> EventView:
+    """Show an event."""
+    return EventView(
+        n=row.n,
+        subject_id=row.subject_id,
+        kind=row.kind,
+        at=timestamp(row.at_ms),
+        from_state=row.from_state,
+        to_state=row.to_state,
+        actor=row.actor,
+        data=dict(row.data),
+    )
+
+
+def job(context: Context, work: Work, row: Job, *, base_url: str) -> JobView:
+    """Show a job with its task, its place in the queue, and how to try what it left."""
+    name = _model_name(work, row)
+    posted = tasks.get(work, project_id=row.project_id, task_id=row.task_id) if row.task_id else None
+    result = _result(work, row, model_name=name)
+    return JobView(
+        id=row.id,
+        kind=row.kind,
+        state=row.state,
+        phase=row.phase,
+        model_id=row.model_id,
+        model=name,
+        task_id=row.task_id,
+        task=posted.name if posted else None,
+        base_model_id=row.base_model_id,
+        progress=_progress(row),
+        queue_position=jobs.queue_position(work, project_id=row.project_id, job_id=row.id),
+        attempt=row.claims,
+        cancel_requested=row.cancel_requested,
+        effective_spec=dict(posted.spec) if posted else None,
+        parent_version_id=row.parent_version_id,
+        result_version_id=row.result_version_id,
+        result_version=result,
+        retry_of=row.retry_of,
+        error=JobErrorView(code=row.error_code, detail=row.error_detail) if row.error_code else None,
+        try_it=_try_it(context, work, posted, result=result, base_url=base_url) if posted and result else None,
+        created_at=timestamp(row.created_ms),
+        started_at=timestamp_or_none(row.started_ms),
+        finished_at=timestamp_or_none(row.finished_ms),
+    )
+
+
+def _model_name(work: Work, row: Job) -> str | None:
+    """Return the name of the job's model; None once the model is deleted."""
+    if row.model_id is None:
+        return None
+    try:
+        return models.get(work, project_id=row.project_id, reference=row.model_id).name
+    except MissingError:
+        return None
+
+
+def _result(work: Work, row: Job, *, model_name: str | None) -> str | None:
+    if row.result_version_id is None or model_name is None:
+        return None
+    left = versions.get(work, project_id=row.project_id, version_id=row.result_version_id)
+    return f"{model_name}@{left.number}"
+
+
+def _progress(row: Job) -> ProgressView:
+    percent = 100.0 * row.step / row.total_steps if row.total_steps else None
+    return ProgressView(
+        step=row.step,
+        total_steps=row.total_steps,
+        percent=100.0 if row.state is JobState.SUCCEEDED else percent,
+        eta_seconds=row.eta_seconds,
+    )
+
+
+def _try_it(context: Context, work: Work, posted: Task, *, result: str, base_url: str) -> str:
+    body = {"model": result, "task": posted.name, "input": _sample(context, work, posted)}
+    data = shlex.quote(json.dumps(body, ensure_ascii=False))
+    return f"curl -s {base_url}/generate -H 'Content-Type: application/json' -d {data}"
+
+
+def _sample(context: Context, work: Work, posted: Task) -> Mapping[str, Any]:
+    """Return an input of the task's own kind: its first row, as far as it is still here."""
+    column = FORMATS[posted.template["format"]].columns[0]
+    text = "Write your text here."
+    try:
+        row = datasets.get(work, project_id=posted.project_id, dataset_id=posted.dataset_id)
+        for first in islice(rows.read(context.blobs.path(row.sha256)), 1):
+            text = first[column][:_SAMPLE_CHARS]
+    except MissingError:
+        # Deleted since: any text will do.
+        return {column: text}
+    return {column: text}
