@@ -5,62 +5,93 @@ never a pickle.
 """
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 from core.domain.errors import InvalidError, MissingError, UnavailableError
-from core.domain.identifiers import new_id
 from core.storage import durable, manifests
 from core.weights import base
 
-# Written last: a folder with it is complete. It says what was converted, so that the same is not converted twice.
+# Written last: it says what a folder was made of, so that the same is not converted twice.
 ORIGIN: Final = "origin.json"
-_DIGEST_CHARS: Final = 16
-_HUB_FILES: Final = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json")
-_HUB_TOKENIZER_FILES: Final = ("tokenizer*.json", "special_tokens_map.json", "*.jinja", "spiece.model", "*.model.v3")
+_FILES: Final = (
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "config.json",
+    "generation_config.json",
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "spiece.model",
+    "tokenizer.model",
+)
+
+Origin = Mapping[str, str]
+Fill = Callable[[Path], None]
 
 
 def materialise(source: str, target: Path) -> Path:
-    """Return a local safetensors folder of ``source``, converted or downloaded below ``target`` where need be.
+    """Return a local safetensors folder of ``source``: ``target``, filled, or an earlier one beside it.
 
-    ``wheel:<distribution>`` is converted from the GGUF file inside an installed distribution (which is not imported)
-    into ``target/<digest prefix>``; ``hub:<org>/<name>@<revision>`` is downloaded there; ``folder:<absolute path>`` is
-    used where it lies. A folder appears under its final name at once and complete.
+    ``wheel:<distribution>`` is converted to float32 from the GGUF file inside an installed distribution, which is not
+    imported; ``folder:<absolute path>`` is copied; ``hub:<org>/<name>@<revision>`` is downloaded. A finished folder in
+    ``target``'s parent that was made of the same is taken instead. ``target`` is complete once this returns; giving it
+    its final name is the caller's rename.
 
     Raises:
         InvalidError: code ``invalid_source``.
         MissingError: code ``source_not_found``: nothing of the kind is installed or there.
-        UnavailableError: the hub cannot be reached.
+        UnavailableError: code ``source_unavailable``: the hub cannot be reached.
     """
     kind, _, rest = source.partition(":")
     if kind not in _KINDS or not rest:
         raise InvalidError("not a source of base models", code="invalid_source")
-    return _KINDS[kind](rest, target)
+    origin, fill = _KINDS[kind](rest)
+    existing = _existing(target.parent, origin)
+    if existing is not None:
+        return existing
+    durable.make_folder(target)
+    fill(target)
+    if not any(target.glob("*.safetensors")):
+        raise MissingError("the source holds no safetensors", code="source_not_found")
+    durable.write_bytes(target / ORIGIN, json.dumps(dict(origin), sort_keys=True).encode())
+    durable.sync_tree(target)
+    return target
 
 
-def _from_folder(path: str, _target: Path) -> Path:
+def _from_folder(path: str) -> tuple[Origin, Fill]:
     folder = Path(path)
     if not folder.is_absolute():
         raise InvalidError("a folder must be an absolute path", code="invalid_source")
     if not (folder / base.CONFIG).is_file():
         raise MissingError("the folder holds no model", code="source_not_found")
-    return folder
+    files = sorted({file for pattern in _FILES for file in folder.glob(pattern) if file.is_file()})
+    origin = {"source": f"folder:{path}"} | {file.name: manifests.sha256_of(file) for file in files}
+
+    def copy(target: Path) -> None:
+        for file in files:
+            shutil.copyfile(file, target / file.name)
+
+    return origin, copy
 
 
-def _from_wheel(distribution: str, target: Path) -> Path:
+def _from_wheel(distribution: str) -> tuple[Origin, Fill]:
     gguf = _gguf_of(distribution)
     origin = {"source": f"wheel:{distribution}", "sha256": manifests.sha256_of(gguf)}
-    return _existing(target, origin) or _install(target, origin, lambda folder: _convert_gguf(gguf, folder))
+    return origin, lambda target: _convert_gguf(gguf, target)
 
 
-def _from_hub(reference: str, target: Path) -> Path:
+def _from_hub(reference: str) -> tuple[Origin, Fill]:
     repository, _, revision = reference.partition("@")
     if not revision:
         raise InvalidError("a hub source needs a revision", code="invalid_source")
-    origin = {"source": f"hub:{reference}"}
-    return _existing(target, origin) or _install(target, origin, lambda folder: _download(repository, revision, folder))
+    return {"source": f"hub:{reference}"}, lambda target: _download(repository, revision, target)
 
 
 def _gguf_of(distribution: str) -> Path:
@@ -74,28 +105,12 @@ def _gguf_of(distribution: str) -> Path:
     return found[0]
 
 
-def _existing(target: Path, origin: dict[str, str]) -> Path | None:
-    for path in sorted(target.glob(f"*/{ORIGIN}")):
+def _existing(shelf: Path, origin: Origin) -> Path | None:
+    for path in sorted(shelf.glob(f"*/{ORIGIN}")):
+        # A hidden folder is still being made.
         if not path.parent.name.startswith(".") and json.loads(path.read_bytes()) == origin:
             return path.parent
     return None
-
-
-def _install(target: Path, origin: dict[str, str], fill: Callable[[Path], None]) -> Path:
-    """Fill a folder beside its place, learn its digest, and rename it to that."""
-    durable.make_folder(target)
-    staged = target / f".{new_id('staged')}"
-    staged.mkdir()
-    try:
-        fill(staged)
-        place = target / base.load(staged).facts.digest[:_DIGEST_CHARS]
-        durable.sync_tree(staged)
-        durable.write_bytes(staged / ORIGIN, json.dumps(origin).encode())
-        if not place.is_dir():
-            durable.move(staged, place)
-    finally:
-        durable.remove_tree(staged)
-    return place
 
 
 def _convert_gguf(gguf: Path, folder: Path) -> None:
@@ -120,19 +135,16 @@ def _download(repository: str, revision: str, folder: Path) -> None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
-    patterns = [*_HUB_FILES, *_HUB_TOKENIZER_FILES]
     try:
-        snapshot_download(repository, revision=revision, local_dir=folder, allow_patterns=patterns)
+        snapshot_download(repository, revision=revision, local_dir=folder, allow_patterns=list(_FILES))
     except RepositoryNotFoundError as error:
         raise MissingError("the hub has no such model, or not for us", code="source_not_found") from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UnavailableError("the hub cannot be reached", code="source_unavailable") from error
     durable.remove_tree(folder / ".cache")
-    if not any(folder.glob("*.safetensors")):
-        raise MissingError("the hub's model holds no safetensors", code="source_not_found")
 
 
-_KINDS: Final[dict[str, Callable[[str, Path], Path]]] = {
+_KINDS: Final[dict[str, Callable[[str], tuple[Origin, Fill]]]] = {
     "wheel": _from_wheel,
     "folder": _from_folder,
     "hub": _from_hub,

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import structlog
 import torch
 import uvicorn
+from transformers.utils import logging as transformers_logging
 
 from core.domain.errors import InvalidError
 from core.registry.work import Registry
@@ -29,6 +30,7 @@ _UNIX: Final = "unix:"
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = Settings()
+    transformers_logging.disable_progress_bar()
     torch.set_num_threads(settings.engine_threads)
     registry = Registry(settings.database_url)
     try:
