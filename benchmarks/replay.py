@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from strata.learning import (
     Batch,
+    Delta,
     Ella,
     EllaSettings,
     JumpLora,
@@ -60,11 +61,12 @@ class Replay:
         learner = self._learner(model, adapter)
         for step in range(self.settings["steps_per_task"]):
             self._record_step(task, adapter, learner.learn([self._batch(task, step)]))
-        deltas = dict(adapter.deltas())
+        composition = MergeSequential()
+        delta = composition.delta(adapter)
         self.base = model.unload()
-        MergeSequential().merge(self.base, deltas.items())
-        self.past.add(deltas.items())
-        self._record_end(task, deltas)
+        composition.merge(self.base, delta)
+        self.past.add(delta)
+        self._record_end(task, delta)
 
     def _adapter_settings(self) -> JumpLoraSettings:
         trace = self.settings
@@ -110,12 +112,14 @@ class Replay:
             },
         )
 
-    def _record_end(self, task: int, deltas: dict[str, Tensor]) -> None:
-        nnz = {name: int(delta.count_nonzero()) for name, delta in deltas.items()}
-        numel = sum(delta.numel() for delta in deltas.values())
+    def _record_end(self, task: int, delta: Delta) -> None:
+        nnz = {name: module.nnz for name, module in delta.modules.items()}
+        numel = sum(module.shape[0] * module.shape[1] for module in delta.modules.values())
         self.log.append({"task": task, "end": True, "nnz": nnz, "numel": numel})
-        for name in deltas:
-            self.weights[f"task{task}.{name}.merged_weight"] = self.base.get_submodule(name).weight.detach().clone()
+        for name in delta.modules:
+            self.weights[f"task{task}.{name}.merged_weight"] = (
+                self.base.get_parameter(f"{name}.weight").detach().clone()
+            )
 
 
 def replay(trace: Path, out: Path) -> None:

@@ -18,10 +18,10 @@ One task, learned in a flat loop (`base` is any Hugging Face causal model in fp3
     for batch in batches:
         print(learner.learn([batch]))
 
-    deltas = dict(adapter.deltas())                            # sparse: most entries are zero
+    delta = MergeSequential().delta(adapter)                   # sparse: most entries are zero
     base = model.unload()
-    MergeSequential().merge(base, deltas.items())
-    past.add(deltas.items())                                   # the next task keeps off these weights
+    MergeSequential().merge(base, delta)
+    past.add(delta)                                            # the next task keeps off these weights
 
 The tuner alone is ``peft``'s own shape: ``get_peft_model(base, JumpLoraConfig(...))`` after `register`.
 """
@@ -40,9 +40,11 @@ from core.learning.memories.w_past.rule import WPast
 from core.learning.objectives.ella.config import EllaSettings
 from core.learning.objectives.ella.rule import Ella
 from core.learning.recipe import Evaluation, Recipe, TaskSpec, Training
+from core.weights.delta import Delta
 
 __all__ = [
     "Batch",
+    "Delta",
     "DivergedError",
     "Ella",
     "EllaSettings",

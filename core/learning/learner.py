@@ -15,7 +15,7 @@ from peft import PeftModel
 
 from core.domain.base_facts import Family
 from core.learning.adapters.port import Adapter
-from core.learning.loss import Batch, target_count, target_loss
+from core.learning.loss import Batch, Forward, target_count, target_loss
 from core.learning.objectives.port import Objective
 from core.learning.recipe import Training
 
@@ -43,6 +43,7 @@ class Learner:
     """A model, its adapter and its optimiser.
 
     Attributes:
+        forward: the model as the accelerator prepared it: under autocast, or spread over ranks.
         step: optimiser steps done.
         total_steps: of this task; the adapter's schedule runs over them.
     """
@@ -55,6 +56,7 @@ class Learner:
     family: Family
     max_grad_norm: float
     total_steps: int
+    forward: Forward | None = None
     step: int = 0
 
     def learn(self, batches: Sequence[Batch]) -> StepFigures:
@@ -82,7 +84,8 @@ class Learner:
         total = 0.0
         for number, batch in enumerate(batches, start=1):
             with self._synchronised(last=number == len(batches)):
-                loss = target_loss(self.model, batch.to(self.accelerator.device), self.family) / tokens
+                batch = batch.to(self.accelerator.device)  # noqa: PLW2901 - the same batch, where it is used
+                loss = target_loss(self.model, batch, self.family, forward=self.forward) / tokens
                 # Distributed gradients are averaged over the ranks; this makes the average the sum again.
                 self.accelerator.backward(loss * ranks if ranks > 1 else loss)
             total += float(loss.detach())
@@ -95,7 +98,7 @@ class Learner:
         return float(self.accelerator.reduce(tensor, reduction="sum"))
 
     def _synchronised(self, *, last: bool) -> Any:
-        return torch.enable_grad() if last else self.accelerator.no_sync(self.model)
+        return torch.enable_grad() if last else self.accelerator.no_sync(self.forward)
 
 
 def adamw(model: PeftModel, training: Training) -> torch.optim.AdamW:

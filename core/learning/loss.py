@@ -3,7 +3,7 @@
 Shapes: B rows, T positions, K target tokens of the batch, V vocabulary.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core.domain.base_facts import Family
+
+Forward = Callable[..., Any]
 
 IGNORED: Final = -100
 
@@ -41,8 +43,11 @@ def target_count(batch: Batch, family: Family) -> int:
     return int((labels_BT != IGNORED).sum())
 
 
-def target_logits(model: nn.Module, batch: Batch, family: Family) -> tuple[Tensor, Tensor]:
-    """Return the logits ``[K, V]`` that predict the targets, and the targets ``[K]``, row by row in order."""
+def target_logits(model: Any, batch: Batch, family: Family, *, forward: Forward | None = None) -> tuple[Tensor, Tensor]:
+    """Return the logits ``[K, V]`` that predict the targets, and the targets ``[K]``, row by row in order.
+
+    ``forward`` is what to call where it is not the model itself, but a wrapper of it.
+    """
     labels_BT = batch.labels_BT
     inputs: dict[str, Any] = {
         "input_ids": batch.input_ids_BT,
@@ -52,28 +57,28 @@ def target_logits(model: nn.Module, batch: Batch, family: Family) -> tuple[Tenso
     if family == "seq2seq":
         wanted_BT = labels_BT != IGNORED
         targets_K = labels_BT[wanted_BT]
-        inputs["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels=labels_BT)  # type: ignore[operator]
+        inputs["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels=labels_BT)
     else:
         wanted_BT = functional.pad(labels_BT[:, 1:] != IGNORED, (0, 1))
         targets_K = labels_BT[:, 1:][wanted_BT[:, :-1]]
     with _head_sees_only(model, wanted_BT):
-        logits_KV = model(**inputs).logits[0]
+        logits_KV = (forward or model)(**inputs).logits[0]
     return logits_KV, targets_K
 
 
-def target_loss(model: nn.Module, batch: Batch, family: Family) -> Tensor:
+def target_loss(model: Any, batch: Batch, family: Family, *, forward: Forward | None = None) -> Tensor:
     """Return the summed cross-entropy over the batch's target tokens.
 
     It is formed in the type in which the model's own loss is: fp32 for causal models, which Hugging Face narrows even
     from float64, and never below fp32 for the others.
     """
-    logits_KV, targets_K = target_logits(model, batch, family)
+    logits_KV, targets_K = target_logits(model, batch, family, forward=forward)
     own = torch.float32 if family == "causal" else torch.promote_types(logits_KV.dtype, torch.float32)
     return functional.cross_entropy(logits_KV.to(own), targets_K, reduction="sum")
 
 
 @contextmanager
-def _head_sees_only(model: nn.Module, wanted_BT: Tensor) -> Iterator[None]:
+def _head_sees_only(model: Any, wanted_BT: Tensor) -> Iterator[None]:
     """Give the output embedding the wanted positions alone, as ``[1, K, d]``.
 
     Everything that an architecture does before or after its head still happens, on K positions in place of B x T.
@@ -82,7 +87,7 @@ def _head_sees_only(model: nn.Module, wanted_BT: Tensor) -> Iterator[None]:
     def select(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return (args[0][wanted_BT].unsqueeze(0), *args[1:])
 
-    handle = model.get_output_embeddings().register_forward_pre_hook(select)  # type: ignore[operator]
+    handle = model.get_output_embeddings().register_forward_pre_hook(select)
     try:
         yield
     finally:

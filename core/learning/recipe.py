@@ -1,5 +1,6 @@
 """What a user asks of a task (`TaskSpec`) and what that comes to (`Recipe`). No torch; strict and bounded."""
 
+import math
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -29,6 +30,16 @@ class Training(Strict):
     max_source_tokens: int = Field(512, ge=1, le=131_072, description="Tokens of a prompt; a longer text is cut.")
     max_target_tokens: int = Field(64, ge=1, le=32_768, description="Tokens of a target, its end token included.")
     seed: int = Field(42, ge=0, le=2**32 - 1, description="Seed of every source of randomness.")
+
+    def rows_per_step(self, processes: int = 1) -> int:
+        """Return how many rows one optimiser step takes, over all processes."""
+        return self.batch_size * self.gradient_accumulation * processes
+
+    def steps(self, n_rows: int, *, processes: int = 1) -> int:
+        """Return the number of optimiser steps on a file of ``n_rows`` rows."""
+        if self.max_steps is not None:
+            return self.max_steps
+        return max(1, math.ceil(self.epochs * n_rows / min(self.rows_per_step(processes), n_rows)))
 
 
 class Evaluation(Strict):

@@ -38,15 +38,15 @@ def gated(delta_OI: Tensor, tau: float, interpolation: float) -> Tensor:
 
 def gated_gradient(grad_OI: Tensor, delta_OI: Tensor, tau: float, interpolation: float) -> Tensor:
     """Return ``gain * G``, the gradient with respect to Delta, in a new tensor."""
-    sparse_OI = torch.ops.aten.hardshrink_backward(grad_OI, delta_OI, tau)
+    sparse_OI: Tensor = torch.ops.aten.hardshrink_backward(grad_OI, delta_OI, tau)
     return sparse_OI if interpolation == 1 else torch.lerp(grad_OI, sparse_OI, interpolation)
 
 
 def threshold_gradient(grad_OI: Tensor, delta_OI: Tensor, tau: float, interpolation: float, bandwidth: float) -> Tensor:
     """Return dL/dtheta of one layer as a scalar tensor; the two windows are open intervals around tau and -tau."""
     half = bandwidth / 2
-    over = torch.ops.aten.hardtanh_backward(grad_OI, delta_OI, tau - half, tau + half).sum()
-    under = torch.ops.aten.hardtanh_backward(grad_OI, delta_OI, -tau - half, -tau + half).sum()
+    over: Tensor = torch.ops.aten.hardtanh_backward(grad_OI, delta_OI, tau - half, tau + half).sum()
+    under: Tensor = torch.ops.aten.hardtanh_backward(grad_OI, delta_OI, -tau - half, -tau + half).sum()
     return (over - under) * (-(tau * tau) / bandwidth * interpolation / delta_OI.numel())
 
 
@@ -77,7 +77,7 @@ class GatedLinear(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # noqa: PLR0913 an autograd function takes all it differentiates as positions
+    def forward(  # noqa: PLR0913, PLR0917 - an autograd function takes all it differentiates by position
         ctx: Any,
         x: Tensor,
         weight_OI: Tensor,

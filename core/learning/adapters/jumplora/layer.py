@@ -12,7 +12,7 @@ from core.learning.adapters.jumplora.gate import Gate, GatedLinear, Tether, gate
 from core.learning.adapters.jumplora.peft_config import JumpLoraConfig
 
 
-class GatedVariant(LoraVariant):  # type: ignore[misc]
+class GatedVariant(LoraVariant):
     """The gate as PEFT's layer calls it: for dropout, several adapters, mixed batches, merging."""
 
     @staticmethod
@@ -63,7 +63,7 @@ class GatedVariant(LoraVariant):  # type: ignore[misc]
         return orig_weight - module.get_delta_weight(active_adapter).to(orig_weight.dtype)
 
 
-class JumpLoraLinear(lora.Linear):  # type: ignore[misc]
+class JumpLoraLinear(lora.Linear):
     """``torch.nn.Linear`` with a gated low-rank update.
 
     Attributes:
@@ -103,7 +103,8 @@ class JumpLoraLinear(lora.Linear):  # type: ignore[misc]
     def gated_update(self, adapter: str, *, interpolation: float | None = None) -> Tensor:
         """Return ``s gain Delta``, detached; by default at the layer's own interpolation."""
         f = self.interpolation[adapter] if interpolation is None else interpolation
-        return gated(self.product(adapter), self.tau(adapter), f).mul_(self.scaling[adapter])
+        update_OI = gated(self.product(adapter), self.tau(adapter), f)
+        return update_OI.mul_(self.scaling[adapter])
 
     def get_delta_weight(self, adapter: str) -> Tensor:
         """Return what merging adds to the weight, as PEFT asks for it."""
@@ -113,7 +114,8 @@ class JumpLoraLinear(lora.Linear):  # type: ignore[misc]
         """Return plain LoRA's output: what the gate lets through while it is open. No O x I tensor is formed."""
         down = functional.linear(x, self.lora_A[adapter].weight)
         down = cast("Tensor", Tether.apply(down, self.lora_log_threshold[adapter]))
-        return functional.linear(down, self.lora_B[adapter].weight) * self.scaling[adapter]
+        up: Tensor = functional.linear(down, self.lora_B[adapter].weight)
+        return up * float(self.scaling[adapter])
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """Return the adapted output; one active, unmerged adapter over a dense base goes the fused way."""

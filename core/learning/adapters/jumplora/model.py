@@ -26,7 +26,7 @@ def block_of(module: str) -> str:
     return match.group(1) if match else ""
 
 
-class JumpLoraModel(LoraModel):  # type: ignore[misc]
+class JumpLoraModel(LoraModel):
     """The tuner. Its thresholds are shared: all layers of a group hold the same parameter object."""
 
     def __init__(self, model: nn.Module, *args: Any, **kwargs: Any) -> None:

@@ -9,7 +9,7 @@ JUMPLORA: Final = "JUMPLORA"
 
 
 @dataclass
-class JumpLoraConfig(LoraConfig):  # type: ignore[misc]
+class JumpLoraConfig(LoraConfig):
     """LoRA's configuration and the gate's.
 
     Attributes:

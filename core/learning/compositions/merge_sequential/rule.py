@@ -1,17 +1,19 @@
 """Sequential merging: once a task is learned, its update is added to the weights and the factors are thrown away."""
 
-from collections.abc import Iterable
+from torch import nn
 
-import torch
-from torch import Tensor, nn
+from core.learning.adapters.port import Adapter
+from core.weights import fold
+from core.weights.delta import Delta
 
 
 class MergeSequential:
     """The composition ``merge_sequential``."""
 
-    @torch.no_grad()
-    def merge(self, base: nn.Module, deltas: Iterable[tuple[str, Tensor]]) -> None:
-        """Add each update to its module's weight, in place and in the weight's own type."""
-        for name, delta_OI in deltas:
-            weight_OI = base.get_submodule(name).weight
-            weight_OI.add_(delta_OI.to(weight_OI.dtype))
+    def delta(self, adapter: Adapter) -> Delta:
+        """Return what the task leaves: the adapter's final update, sparse where the adapter is gated."""
+        return Delta.from_dense(dict(adapter.deltas()), sparse=adapter.sparse)
+
+    def merge(self, base: nn.Module, delta: Delta) -> None:
+        """Add the update to the weights of ``base``, in place, by the fold that serving uses."""
+        fold.apply(base, fold.fold(base, [delta]))

@@ -1,9 +1,11 @@
 """W_past: per layer the sum of all earlier tasks' updates, which is the merged weight less the base weight."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import torch
 from torch import Tensor
+
+from core.weights.delta import Delta
 
 
 class WPast(Mapping[str, Tensor]):
@@ -16,12 +18,13 @@ class WPast(Mapping[str, Tensor]):
         self._past: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def add(self, deltas: Iterable[tuple[str, Tensor]], *, device: torch.device | None = None) -> None:
-        """Add one task's updates, in the order of the chain."""
-        for name, delta_OI in deltas:
-            on_device = delta_OI.to(device) if device else delta_OI
-            past = self._past.get(name)
-            self._past[name] = on_device.clone() if past is None else past.add_(on_device)
+    def add(self, delta: Delta, *, only: Collection[str] | None = None, device: torch.device | None = None) -> None:
+        """Add one task's update, in the order of the chain; of the modules in ``only``, if it is given."""
+        for name, module in delta.modules.items():
+            if only is None or name in only:
+                update_OI = module.to_dense().to(device or "cpu")
+                past_OI = self._past.get(name)
+                self._past[name] = update_OI.clone() if past_OI is None else past_OI + update_OI
 
     def __getitem__(self, module: str) -> Tensor:
         return self._past[module]

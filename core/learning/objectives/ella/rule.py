@@ -36,6 +36,6 @@ class Ella:
             past_OI = self._w_past[name]
             update = layers[name].update(sparse=self._settings.delta == "sparse")
             overlap_OI = update.value_OI.mul_(past_OI).view(-1)
-            total += torch.dot(overlap_OI, overlap_OI)
+            total += float(torch.dot(overlap_OI, overlap_OI))
             update.add_gradient(overlap_OI.view_as(past_OI).mul_(past_OI).mul_(2 * weight))
-        return float(weight * total)
+        return weight * total

@@ -1,0 +1,126 @@
+"""Second moments of the inputs that earlier tasks gave to the adapted layers, as thin factors of fixed size.
+
+Of each task the mean of ``x x'`` over its tokens is added, so that every task counts the same; of the sum the ``rank``
+largest directions are kept. The size does not grow with the number of tasks, and no row can be read out of it.
+
+Shapes: I inputs of a layer, K kept directions, N tokens.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from core.learning.memories.input_moments.config import InputMomentsSettings
+
+_FACTOR: Final = ".factor"
+_REACH: Final = ".reach"
+_SMALLEST: Final = 1e-30
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is kept for one layer.
+
+    Attributes:
+        factor_KI: F with ``F' F`` close to the second moment.
+        reach: ``||W F'||^2``, the mean squared output of the layer itself on those inputs.
+    """
+
+    factor_KI: Tensor
+    reach: float
+
+
+class InputMoments(Mapping[str, Moment]):
+    """Moments by module name. Empty before the first task that was learned with this memory."""
+
+    def __init__(self, settings: InputMomentsSettings | None = None) -> None:
+        self._settings = settings or InputMomentsSettings.model_validate({})
+        self._moments: dict[str, Moment] = {}
+
+    @property
+    def max_rows(self) -> int:
+        """Training rows of a task to run through the network for `observe`."""
+        return self._settings.max_rows
+
+    def restore(self, state: Mapping[str, Tensor], *, device: torch.device | None = None) -> None:
+        """Take over what `state` returned after an earlier task."""
+        self._moments = {
+            name.removesuffix(_FACTOR): Moment(
+                factor_KI.to(device or "cpu"),
+                float(state[name.removesuffix(_FACTOR) + _REACH]),
+            )
+            for name, factor_KI in state.items()
+            if name.endswith(_FACTOR)
+        }
+
+    @torch.no_grad()
+    def observe(self, network: nn.Module, modules: list[str], run: Callable[[], None]) -> None:
+        """Add one task's moments.
+
+        Args:
+            network: with the weights that the task left.
+            modules: names of the linear modules that the task adapted.
+            run: passes the task's rows through the network, without any padding.
+        """
+        layers = {name: network.get_submodule(name) for name in modules}
+        with _gram(layers) as grams:
+            run()
+        for name, (gram_II, tokens) in grams.items():
+            if not tokens:
+                continue
+            seen_II = gram_II / tokens
+            if name in self._moments:
+                past_KI = self._moments[name].factor_KI.to(gram_II)
+                seen_II = seen_II + past_KI.T @ past_KI
+            self._moments[name] = self._kept(seen_II, layers[name])
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the tensors that `restore` takes."""
+        tensors: dict[str, Tensor] = {}
+        for name, moment in self._moments.items():
+            tensors[name + _FACTOR] = moment.factor_KI.detach().cpu().contiguous()
+            tensors[name + _REACH] = torch.tensor(moment.reach, dtype=torch.float64)
+        return tensors
+
+    def _kept(self, moment_II: Tensor, layer: Any) -> Moment:
+        values, vectors = torch.linalg.eigh(moment_II)
+        rank = min(self._settings.rank, len(values))
+        factor_KI = (vectors[:, -rank:] * values[-rank:].clamp(min=0).sqrt()).T.to(torch.float32).contiguous()
+        reach = float((layer.weight.detach().to(factor_KI) @ factor_KI.T).square().sum())
+        return Moment(factor_KI, max(reach, _SMALLEST))
+
+    def __getitem__(self, module: str) -> Moment:
+        return self._moments[module]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._moments)
+
+    def __len__(self) -> int:
+        return len(self._moments)
+
+
+@contextmanager
+def _gram(layers: Mapping[str, nn.Module]) -> Iterator[dict[str, tuple[Tensor, int]]]:
+    """Sum ``x x'`` of every input that the layers see, in fp32 or wider."""
+    grams: dict[str, tuple[Tensor, int]] = {}
+
+    def watch(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def see(_: nn.Module, args: tuple[Any, ...]) -> None:
+            x_NI = args[0].detach().reshape(-1, args[0].shape[-1])
+            x_NI = x_NI.to(torch.promote_types(x_NI.dtype, torch.float32))
+            gram_II, tokens = grams.get(name, (None, 0))
+            added_II = x_NI.T @ x_NI
+            grams[name] = (added_II if gram_II is None else gram_II.add_(added_II), tokens + len(x_NI))
+
+        return see
+
+    handles = [layer.register_forward_pre_hook(watch(name)) for name, layer in layers.items()]
+    try:
+        yield grams
+    finally:
+        for handle in handles:
+            handle.remove()

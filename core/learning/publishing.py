@@ -1,0 +1,92 @@
+"""What a task leaves: its delta, the identity of the folded weights, a canary, scores; the manifest last."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from peft import PeftModel, get_peft_model_state_dict
+from torch import Tensor
+
+from core.domain.job_folder import ScoreEvent
+from core.domain.manifest import CANARY_FILE, DELTA_FILE, Manifest, Provenance
+from core.domain.trainer_spec import TrainerSpec
+from core.storage import durable, manifests
+from core.weights import canary, tensor_files
+from core.weights.base import LoadedBase
+from core.weights.delta import Delta
+
+_LIBRARIES: Final = ("accelerate", "peft", "tokenizers", "torch", "transformers")
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterState:
+    """The factors and thresholds a task ended with, as PEFT saves them: for exports, never for serving."""
+
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, model: PeftModel) -> "AdapterState":
+        """Read the state out of a model whose adapter is still attached."""
+        config = model.peft_config["default"].to_dict() | {"base_model_name_or_path": None, "inference_mode": True}
+        tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
+        return cls(config, {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()})
+
+    def write(self, folder: Path) -> None:
+        """Write ``adapter_config.json`` and ``adapter_model.safetensors``."""
+        folder.mkdir()
+        text = json.dumps(self.config, indent=1, sort_keys=True, default=sorted)
+        (folder / "adapter_config.json").write_text(text + "\n", encoding="utf-8")
+        tensor_files.write(folder / "adapter_model.safetensors", self.tensors, {"format": "pt"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a task came to.
+
+    Attributes:
+        delta: of this task.
+        adapter: what the delta was read from.
+        scores: of the new version and of the base.
+        digest: of the folded tensors.
+    """
+
+    delta: Delta
+    adapter: AdapterState
+    scores: Sequence[ScoreEvent]
+    digest: str
+
+
+def publish(out: Path, outcome: Outcome, *, spec: TrainerSpec, base: LoadedBase) -> str:
+    """Write the version's artefact into ``out``, anew, and seal it.
+
+    ``base`` holds the new version's weights in its network by now: the canary is taken from it.
+
+    Returns:
+        the SHA-256 of the manifest.
+    """
+    durable.remove_tree(out)
+    out.mkdir(parents=True)
+    outcome.delta.save(out / DELTA_FILE)
+    canary.write(out / CANARY_FILE, canary.compute(base.model, base.tokenizer, base.facts.family))
+    outcome.adapter.write(out / "adapter")
+    _write_json(out / "scores.json", [score.model_dump(mode="json") for score in outcome.scores])
+    _write_json(out / "recipe.json", spec.recipe)
+    manifest = Manifest(
+        provenance=Provenance.model_validate(spec.provenance),
+        base_digest=spec.base.digest,
+        chain=tuple(link.manifest_sha256 for link in spec.chain),
+        digest=outcome.digest,
+        delta=outcome.delta.summary(size_bytes=(out / DELTA_FILE).stat().st_size),
+        recipe=spec.recipe,
+        template=spec.template,
+        libraries={name: version(name) for name in _LIBRARIES},
+    )
+    return manifests.seal(out, manifest.model_dump(mode="json"))
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")

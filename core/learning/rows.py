@@ -1,0 +1,119 @@
+"""Rendered rows, as a worker stages them, and how they become padded batches.
+
+Prompt and target are tokenised apart. B rows, T positions of the longest row of the batch.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.domain.base_facts import Family
+from core.learning.loss import IGNORED, Batch
+from core.weights.tokens import encode_prompt, encode_target
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One rendered row; ``options`` are the labels to choose from, where the task has them."""
+
+    prompt: str
+    target: str
+    options: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """One row in tokens; the target ends with the end token."""
+
+    prompt: list[int]
+    target: list[int]
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.target)
+
+
+def read(path: Path) -> list[Row]:
+    """Read JSON Lines of ``{"prompt", "target", "options"?}``."""
+    rows = []
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            row = json.loads(line)
+            options = row.get("options")
+            rows.append(Row(row["prompt"], row["target"], None if options is None else tuple(options)))
+    return rows
+
+
+def tokenise(
+    rows: Iterable[Row],
+    tokenizer: Any,
+    family: Family,
+    *,
+    max_source_tokens: int,
+    max_target_tokens: int,
+) -> list[TokenRow]:
+    """Tokenise each row once; what is too long is cut."""
+    return [
+        TokenRow(
+            encode_prompt(tokenizer, row.prompt, family, max_tokens=max_source_tokens),
+            encode_target(tokenizer, row.target, max_tokens=max_target_tokens),
+        )
+        for row in rows
+    ]
+
+
+def collate(rows: Sequence[TokenRow], family: Family, *, pad: int) -> Batch:
+    """Pad rows on the right to the longest of them.
+
+    A causal row is prompt and target in one sequence, with labels on the target alone; a sequence-to-sequence row is a
+    source, and the target as labels.
+    """
+    if family == "seq2seq":
+        sources = [row.prompt for row in rows]
+        labels = [row.target for row in rows]
+    else:
+        sources = [row.prompt + row.target for row in rows]
+        labels = [[IGNORED] * len(row.prompt) + row.target for row in rows]
+    mask_BT = padded([[1] * len(source) for source in sources], value=0)
+    return Batch(padded(sources, value=pad), mask_BT, padded(labels, value=IGNORED))
+
+
+def padded(sequences: Sequence[Sequence[int]], *, value: int, left: bool = False) -> Tensor:
+    """Return ``[B, T]`` int64, filled up with ``value`` on the right, or on the left."""
+    longest = max(len(sequence) for sequence in sequences)
+    rows = []
+    for sequence in sequences:
+        filling = [value] * (longest - len(sequence))
+        rows.append([*filling, *sequence] if left else [*sequence, *filling])
+    return torch.tensor(rows, dtype=torch.int64)
+
+
+class Plan:
+    """Which rows each optimiser step sees: shuffled epochs, one after another, cut into steps of equal size.
+
+    A function of the seed and the step alone, so a resumed run sees what it would have seen. Files with fewer rows
+    than a step takes give steps of one whole epoch.
+    """
+
+    def __init__(self, n_rows: int, *, rows_per_step: int, seed: int) -> None:
+        self._n_rows = n_rows
+        self._rows_per_step = min(rows_per_step, n_rows)
+        self._seed = seed
+        self._epoch = -1
+        self._order: list[int] = []
+
+    def rows_of(self, step: int) -> list[int]:
+        """Return the row numbers of optimiser step ``step``, counted from 0."""
+        first = step * self._rows_per_step
+        return [self._row_at(position) for position in range(first, first + self._rows_per_step)]
+
+    def _row_at(self, position: int) -> int:
+        epoch, place = divmod(position, self._n_rows)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
+            self._epoch, self._order = epoch, torch.randperm(self._n_rows, generator=generator).tolist()
+        return self._order[place]

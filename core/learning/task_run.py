@@ -1,0 +1,231 @@
+"""The life of one task in a trainer: rebuild the parent, learn, merge, score the whole lineage, publish.
+
+preparing    load the base; score it on the new task; fold the parent's chain in, and check its digest
+training     learn the task on the parent's weights
+evaluating   fold the new delta in; score every task of the lineage
+publishing   write the artefact, manifest last
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch import Tensor
+
+from core.domain.errors import CorruptError
+from core.domain.job_folder import Event, JobFolder, PhaseEvent, ProgressEvent, ScoreEvent
+from core.domain.jobs import Phase
+from core.domain.manifest import DELTA_FILE
+from core.domain.trainer_spec import ScoredTask, TrainerSpec
+from core.learning import rows
+from core.learning.checkpoints import Checkpoints
+from core.learning.learner import Learner, adamw
+from core.learning.method import Method, assemble
+from core.learning.publishing import AdapterState, Outcome, publish
+from core.learning.recipe import Recipe
+from core.learning.scoring import EXACT_MATCH, OPTION_LIKELIHOOD, Scorer, pad_token, sample
+from core.learning.trainer import CHECKPOINT_SECONDS, CancelledError, Feed, Report, Trainer
+from core.storage import manifests
+from core.weights import base, fold
+from core.weights.base import LoadedBase
+from core.weights.delta import Delta
+
+_BASE_SCORES: Final = "base_scores"
+
+
+@dataclass(slots=True, kw_only=True)
+class TaskRun:
+    """One `train` job on the base model that it loads."""
+
+    spec: TrainerSpec
+    folder: JobFolder
+    report: Report
+    stopping: Callable[[], bool]
+    recipe: Recipe
+    base: LoadedBase
+    accelerator: Accelerator
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    _scores: list[ScoreEvent] = field(default_factory=list)
+    _last_progress: ProgressEvent | None = None
+
+    @classmethod
+    def open(cls, spec: TrainerSpec, folder: JobFolder, *, report: Report, stopping: Callable[[], bool]) -> Self:
+        """Seed, choose the device and load the base model.
+
+        Raises:
+            CorruptError: the base model's tensors are not those of the spec.
+            pydantic.ValidationError: the spec's recipe is none.
+        """
+        recipe = Recipe.model_validate(spec.recipe)
+        report(PhaseEvent(phase=Phase.PREPARING))
+        torch.set_num_threads(spec.threads)
+        precision = {"fp32": "no", "bf16": "bf16"}[recipe.training.precision]
+        accelerator = Accelerator(cpu=spec.device == "cpu", mixed_precision=precision)
+        loaded = base.load(Path(spec.base.path), dtype=torch.float32, expected_digest=spec.base.digest)
+        loaded.model.to(accelerator.device)
+        return cls(
+            spec=spec,
+            folder=folder,
+            report=report,
+            stopping=stopping,
+            recipe=recipe,
+            base=loaded,
+            accelerator=accelerator,
+        )
+
+    def run(self) -> str:
+        """Carry the task to its end and return the SHA-256 of the new version's manifest.
+
+        Raises:
+            CancelledError: `stopping` said so.
+            CorruptError: the parent's weights are not those of the spec.
+            DivergedError: the loss is no longer a number.
+        """
+        checkpoints = Checkpoints(self.folder.checkpoints, self._fingerprint())
+        notes = checkpoints.notes() or {_BASE_SCORES: self._score_base()}
+        self._adopt(notes[_BASE_SCORES])
+        chain = self._chain()
+        pristine = self._become_parent(chain)
+        method, adapter = self._learn(chain, checkpoints, notes)
+        delta = method.composition.delta(method.adapter)
+        fold.apply(self.base.model, pristine)
+        folded = fold.fold(self.base.model, [*chain, delta], dtype=self.base.stored_dtype)
+        fold.apply(self.base.model, folded)
+        self._score_lineage()
+        self.report(PhaseEvent(phase=Phase.PUBLISHING))
+        digest = self.base.digest_with(folded)
+        outcome = Outcome(delta=delta, adapter=adapter, scores=self._scores, digest=digest)
+        return publish(self.folder.out, outcome, spec=self.spec, base=self.base)
+
+    def _chain(self) -> list[Delta]:
+        deltas = []
+        for link in self.spec.chain:
+            folder = self.folder.root / link.folder
+            manifests.verify(folder, sha256=link.manifest_sha256)
+            deltas.append(Delta.load(folder / DELTA_FILE, shapes=self.base.facts.modules))
+        return deltas
+
+    def _become_parent(self, chain: list[Delta]) -> dict[str, Tensor]:
+        """Put the parent's weights, uncast, into the network; return the base's own in their place."""
+        model = self.base.model
+        cast = fold.fold(model, chain, dtype=self.base.stored_dtype)
+        if self.base.digest_with(cast) != self.spec.parent_digest:
+            raise CorruptError("the parent's weights are not the ones that were published")
+        uncast = fold.fold(model, chain)
+        pristine = {name: model.get_parameter(name).detach().clone() for name in uncast}
+        fold.apply(model, uncast)
+        return pristine
+
+    def _learn(
+        self, chain: list[Delta], checkpoints: Checkpoints, notes: dict[str, Any]
+    ) -> tuple[Method, AdapterState]:
+        """Train; on return the adapter is detached, and read out of what it was."""
+        self.report(PhaseEvent(phase=Phase.TRAINING))
+        training, family = self.recipe.training, self.base.facts.family
+        set_seed(training.seed)
+        method = assemble(self.recipe)
+        model = method.adapter.attach(self.base.model).train()
+        method.remember(chain, device=self.accelerator.device)
+        examples = rows.tokenise(
+            rows.read(self.folder.root / self.spec.train_rows),
+            self.base.tokenizer,
+            family,
+            max_source_tokens=training.max_source_tokens,
+            max_target_tokens=training.max_target_tokens,
+        )
+        ranks = self.accelerator.num_processes
+        plan = rows.Plan(len(examples), rows_per_step=training.rows_per_step(ranks), seed=training.seed)
+        optimizer = adamw(model, training)
+        forward, optimizer = self.accelerator.prepare(model, optimizer)
+        learner = Learner(
+            model=model,
+            forward=forward,
+            adapter=method.adapter,
+            objectives=method.objectives,
+            optimizer=optimizer,
+            accelerator=self.accelerator,
+            family=family,
+            max_grad_norm=training.max_grad_norm,
+            total_steps=training.steps(len(examples), processes=ranks),
+        )
+        Trainer(
+            learner=learner,
+            feed=Feed(examples, plan, training.batch_size, pad_token(self.base.tokenizer)),
+            report=self._tell,
+            stopping=self.stopping,
+            checkpoints=checkpoints,
+            notes=notes,
+            checkpoint_seconds=self.checkpoint_seconds,
+        ).run()
+        state = AdapterState.of(model)
+        model.unload()
+        return method, state
+
+    def _score_base(self) -> list[dict[str, Any]]:
+        """Score the untouched base on the new task: how far there was to go."""
+        task = self.spec.tasks[-1]
+        return [
+            score.model_dump(mode="json")
+            for score in self._score(task, (EXACT_MATCH, OPTION_LIKELIHOOD), subject="base")
+        ]
+
+    def _score_lineage(self) -> None:
+        self.report(PhaseEvent(phase=Phase.EVALUATING))
+        for task in self.spec.tasks:
+            self._adopt([score.model_dump() for score in self._score(task, task.metrics, subject="result")])
+
+    def _score(self, task: ScoredTask, metrics: tuple[str, ...], *, subject: str) -> list[ScoreEvent]:
+        training, evaluation = self.recipe.training, self.recipe.evaluation
+        scorer = Scorer(
+            model=self.base.model,
+            tokenizer=self.base.tokenizer,
+            family=self.base.facts.family,
+            max_source_tokens=training.max_source_tokens,
+            max_target_tokens=training.max_target_tokens,
+            batch_size=evaluation.batch_size,
+            pulse=self._pulse,
+        )
+        held_out = sample(rows.read(self.folder.root / task.rows), evaluation.max_rows)
+        scores = [scorer.score(held_out, metric) for metric in metrics]
+        return [
+            ScoreEvent.model_validate(
+                {
+                    "subject": subject,
+                    "task_id": task.task_id,
+                    "metric": score.metric,
+                    "value": score.value,
+                    "n_rows": score.n_rows,
+                },
+            )
+            for score in scores
+            if score.n_rows
+        ]
+
+    def _adopt(self, scores: list[dict[str, Any]]) -> None:
+        for score in scores:
+            event = ScoreEvent.model_validate(score)
+            self._scores.append(event)
+            self.report(event)
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, ProgressEvent):
+            self._last_progress = event
+        self.report(event)
+
+    def _pulse(self) -> None:
+        """Show that scoring goes on, and stop it if somebody asked."""
+        if self.stopping():
+            raise CancelledError("stopped while scoring")
+        if self._last_progress is not None:
+            self.report(self._last_progress.model_copy(update={"eta_seconds": None, "values": {}}))
+
+    def _fingerprint(self) -> str:
+        """Return what a checkpoint must share with this run: the parent, the recipe and the rows."""
+        known = [self.spec.base.digest, self.spec.parent_digest, self.recipe.model_dump_json()]
+        rows_sha256 = manifests.sha256_of(self.folder.root / self.spec.train_rows)
+        return hashlib.sha256("\n".join([*known, rows_sha256]).encode()).hexdigest()
