@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from api import logs
 from api.engine_client import EngineClient
 from api.main import create_app
 from core.dispatch.local import LocalDispatcher
@@ -34,4 +35,5 @@ def _dispatcher(settings: Settings) -> Dispatcher:
     return BrokerDispatcher.over(settings.broker_url)
 
 
+logs.configure()
 app = build(Settings())

@@ -7,7 +7,15 @@ from typing import Any, Final
 
 import httpx
 
-from core.domain.errors import ConflictError, InvalidError, MissingError, NotReadyError, StrataError, UnavailableError
+from core.domain.errors import (
+    ConflictError,
+    InvalidError,
+    MissingError,
+    NotReadyError,
+    Place,
+    StrataError,
+    UnavailableError,
+)
 
 _CONNECT_SECONDS: Final = 2.0
 _SUCCESS: Final = 200
@@ -129,9 +137,8 @@ def _require_success(response: httpx.Response) -> None:
     if not isinstance(fault, dict):
         fault = {}
     kind = _ERRORS.get(response.status_code, UnavailableError)
-    detail = fault.get("detail")
-    code = fault.get("code")
     raise kind(
-        detail if isinstance(detail, str) else "the engine failed",
-        code=code if isinstance(code, str) else None,
+        str(fault.get("detail") or "the engine failed"),
+        code=str(fault["code"]) if "code" in fault else None,
+        places=[Place(loc=tuple(place["loc"]), message=place["message"]) for place in fault.get("errors", ())],
     )

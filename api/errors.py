@@ -9,12 +9,12 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from api.error_codes import CODE_OF_STATUS, CODES
 from api.schemas.problem import OpenAIError, Problem, ProblemPlace
-from core.domain.errors import InvalidError, Place, StrataError
+from core.domain.errors import InvalidError, MalformedError, Place, StrataError
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +34,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(StrataError, _on_domain_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(OSError, _on_os_error)
     app.add_exception_handler(Exception, _on_unforeseen)
 
@@ -101,7 +102,7 @@ def _on_domain_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, StrataError):
         raise error
     if CODES.get(error.code, CODES[error.default_code]).status >= _SERVER_FAULT:
-        log.warning("request.failed", request_id=request.state.request_id, code=error.code, exc_info=error)
+        log.warning("request.failed", request_id=request.state.request_id, code=error.code, detail=error.detail)
     return _answer(request, error)
 
 
@@ -122,7 +123,23 @@ def _on_http_exception(request: Request, error: Exception) -> Response:
     fallback = "internal_error" if error.status_code >= _SERVER_FAULT else "invalid_request"
     code = CODE_OF_STATUS.get(error.status_code, fallback)
     told = StrataError(CODES[code].meaning, code=code)
-    return _answer(request, told, status=error.status_code, headers=error.headers)
+    headers = {"Allow": _allowed(request)} if code == "method_not_allowed" else error.headers
+    return _answer(request, told, status=error.status_code, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Return every method of the path; the library names those of the first route only."""
+    routes = [route for router in request.app.state.routers for route in router.routes]
+    return ", ".join(
+        sorted({method for route in routes if route.path_regex.match(request.url.path) for method in route.methods})
+    )
+
+
+def _on_disconnect(request: Request, error: Exception) -> Response:
+    """Nobody is left to read the answer; what was half received is gone with its folder."""
+    del error
+    log.info("request.left", request_id=request.state.request_id)
+    return _answer(request, MalformedError("the caller went away"))
 
 
 def _on_os_error(request: Request, error: Exception) -> Response:

@@ -46,6 +46,7 @@ def assemble(context: Context) -> FastAPI:
         generate_unique_id_function=openapi.operation_id,
     )
     app.state.context = context
+    app.state.routers = ROUTERS
     app.state.generation_limiter = CapacityLimiter(MAX_GENERATIONS)
     errors.install(app)
     app.add_middleware(Doorkeeper)

@@ -89,7 +89,7 @@ def _refuse_choices(format_name: str, *, question: str | None, options: Sequence
     if given:
         message = f"only for files of the format '{TextLabel.name}'"
         places = [Place(loc=("spec", "data", name), message=message) for name in given]
-        raise InvalidError(f"a file of the format '{format_name}' has no options", code="invalid_spec", places=places)
+        raise InvalidError(f"a file of the format '{format_name}' has no options", places=places)
 
 
 def _check_options(options: Sequence[str], *, labels: Sequence[str]) -> None:
@@ -107,4 +107,4 @@ def _check_options(options: Sequence[str], *, labels: Sequence[str]) -> None:
         message = f"{missing} of the file's labels are not among the options"
         places.append(Place(loc=loc, message=message, hint="list every label, or leave the options out"))
     if places:
-        raise InvalidError("the options do not fit the file", code="invalid_spec", places=places)
+        raise InvalidError("the options do not fit the file", places=places)

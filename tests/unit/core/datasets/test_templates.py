@@ -46,7 +46,7 @@ def test_prompt_and_completion_are_taken_as_they_are() -> None:
 def test_options_that_do_not_fit_the_file_are_refused(options: list[str], place: tuple[str | int, ...]) -> None:
     with pytest.raises(InvalidError) as raised:
         templates.build("text_label", labels=["a", "b"], options=options)
-    assert raised.value.code == "invalid_spec"
+    assert raised.value.code == "invalid_request"
     assert raised.value.places[0].loc == place
 
 

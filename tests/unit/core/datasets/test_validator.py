@@ -65,7 +65,7 @@ def test_a_single_row_is_too_few() -> None:
         (b'{"prompt": "a\\u0000", "completion": "b"}', "NUL"),
         (b'{"prompt": "\\ud800", "completion": "b"}', "surrogate"),
         (b'{"prompt": "a", "prompt": "a", "completion": "b"}', "same key twice"),
-        (b'{"prompt": "a", "completion": NaN}', "NaN"),
+        (b'{"prompt": "a", "completion": NaN}', "finite number"),
         (b'{"prompt": "a", "completion": "b", "x": ' + b"[" * 40 + b"]" * 40 + b"}", "nested deeper"),
         (b'["prompt"]', "must be a JSON object"),
         (b'{"prompt": "a"}', "missing field 'completion'"),
