@@ -87,6 +87,14 @@ PARTS: Final[dict[Axis, dict[str, PartInfo]]] = {
             requires=frozenset({"linear_delta"}),
             memories=("w_past",),
         ),
+        "drift": PartInfo(
+            summary="Penalty on changing what the layers answer to the inputs of earlier tasks.",
+            config=f"{_ROOM}.objectives.drift.config:DriftSettings",
+            rule=f"{_ROOM}.objectives.drift.rule:Drift",
+            source="arXiv:2103.07113",
+            requires=frozenset({"linear_delta"}),
+            memories=("input_moments",),
+        ),
     },
     "memory": {
         "w_past": PartInfo(
@@ -94,6 +102,12 @@ PARTS: Final[dict[Axis, dict[str, PartInfo]]] = {
             config=f"{_ROOM}.memories.w_past.config:WPastSettings",
             rule=f"{_ROOM}.memories.w_past.rule:WPast",
             source="arXiv:2601.02232",
+        ),
+        "input_moments": PartInfo(
+            summary="Second moments of the inputs that earlier tasks gave to the adapted layers; no rows.",
+            config=f"{_ROOM}.memories.input_moments.config:InputMomentsSettings",
+            rule=f"{_ROOM}.memories.input_moments.rule:InputMoments",
+            source="arXiv:2103.07113",
         ),
     },
     "composition": {
@@ -107,9 +121,15 @@ PARTS: Final[dict[Axis, dict[str, PartInfo]]] = {
     },
 }
 
-DEFAULT_METHOD: Final = "jumplora+ella"
+DEFAULT_METHOD: Final = "jumplora+ella+drift"
 PRESETS: Final[dict[str, Preset]] = {
     DEFAULT_METHOD: Preset(
+        summary="Sparse gated updates that keep off the weights of earlier tasks and leave their answers alone.",
+        adapter="jumplora",
+        objectives={"ella": {}, "drift": {}},
+        source="docs/decisions/0004-the-default-method-guards-outputs.md",
+    ),
+    "jumplora+ella": Preset(
         summary="Sparse gated updates that keep off the weights of earlier tasks.",
         adapter="jumplora",
         objectives={"ella": {}},
@@ -152,7 +172,9 @@ def resolve(spec: TaskSpec, *, default_method: str, facts: BaseFacts) -> Recipe:
         name=spec.method or default_method,
         adapter=Part(name=preset.adapter, settings=_dump(_fitted(adapter, facts))),
         objectives=tuple(parts),
-        memories=tuple(Part(name=name, settings={}) for name in memories),
+        memories=tuple(
+            Part(name=name, settings=_dump(_settings("memory", name, {}, loc=("spec",)))) for name in memories
+        ),
         composition=Part(name=preset.composition, settings={}),
         training=_within_context(spec.training, facts),
         evaluation=Evaluation.model_validate(spec.evaluation),

@@ -1,24 +1,17 @@
 """From a recipe to the rules that carry it out."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from core.learning import catalogue
 from core.learning.adapters.port import Adapter
+from core.learning.memories.port import Memory, Past
 from core.learning.objectives.port import Objective
 from core.learning.recipe import Recipe
 from core.weights.delta import Delta
-
-
-class Memory(Protocol):
-    """What survives a task, read from the version's chain."""
-
-    def add(self, delta: Delta, *, only: Collection[str] | None = None, device: torch.device | None = None) -> None:
-        """Take in one task's update, oldest first."""
 
 
 class Composition(Protocol):
@@ -40,19 +33,29 @@ class Method:
     objectives: tuple[Objective, ...]
     composition: Composition
 
-    def remember(self, chain: Iterable[Delta], *, device: torch.device | None = None) -> None:
-        """Fill the memories from the parent's chain, for the modules that the attached adapter changes."""
-        adapted = set(self.adapter.layers())
-        for delta in chain:
-            for memory in self.memories.values():
-                memory.add(delta, only=adapted, device=device)
+    def recall(self, past: Past) -> None:
+        """Fill the memories with what earlier tasks left."""
+        for memory in self.memories.values():
+            memory.recall(past)
+
+    def observe(self, network: nn.Module, run: Callable[[int], None]) -> dict[str, dict[str, Tensor]]:
+        """Let the memories take in the task that was just merged; return their states by name, empty ones left out."""
+        modules = list(self.adapter.layers())
+        states = {}
+        for name, memory in self.memories.items():
+            memory.observe(network, modules, run)
+            states[name] = memory.state()
+        return {name: state for name, state in states.items() if state}
 
 
 def assemble(recipe: Recipe) -> Method:
     """Return the rules of ``recipe``."""
     adapter = catalogue.PARTS["adapter"][recipe.adapter.name].rule_class()
     composition = catalogue.PARTS["composition"][recipe.composition.name].rule_class()
-    memories = {part.name: catalogue.PARTS["memory"][part.name].rule_class()() for part in recipe.memories}
+    memories = {
+        part.name: catalogue.PARTS["memory"][part.name].rule_class()(catalogue.parsed("memory", part))
+        for part in recipe.memories
+    }
     objectives: list[Any] = []
     for part in recipe.objectives:
         info = catalogue.PARTS["objective"][part.name]

@@ -1,7 +1,7 @@
 """What a task leaves: its delta, the identity of the folded weights, a canary, scores; the manifest last."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,11 @@ from core.weights.base import LoadedBase
 from core.weights.delta import Delta
 
 _LIBRARIES: Final = ("accelerate", "peft", "tokenizers", "torch", "transformers")
+
+
+def memory_file(name: str) -> str:
+    """Return where an artefact keeps the state of the memory ``name``."""
+    return f"memory/{name}.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +55,14 @@ class Outcome:
     Attributes:
         delta: of this task.
         adapter: what the delta was read from.
+        memories: their states by name, for the next task.
         scores: of the new version and of the base.
         digest: of the folded tensors.
     """
 
     delta: Delta
     adapter: AdapterState
+    memories: Mapping[str, Mapping[str, Tensor]]
     scores: Sequence[ScoreEvent]
     digest: str
 
@@ -73,6 +80,10 @@ def publish(out: Path, outcome: Outcome, *, spec: TrainerSpec, base: LoadedBase)
     outcome.delta.save(out / DELTA_FILE)
     canary.write(out / CANARY_FILE, canary.compute(base.model, base.tokenizer, base.facts.family))
     outcome.adapter.write(out / "adapter")
+    for name, state in outcome.memories.items():
+        file = out / memory_file(name)
+        file.parent.mkdir(exist_ok=True)
+        tensor_files.write(file, state, {"memory": name})
     _write_json(out / "scores.json", [score.model_dump(mode="json") for score in outcome.scores])
     _write_json(out / "recipe.json", spec.recipe)
     manifest = Manifest(

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ from torch.nn import functional
 from core.domain.base_facts import Family
 from core.learning.rows import Row, padded
 from core.weights.tokens import encode_prompt, encode_target, encode_text, end_token_ids
+
+T = TypeVar("T")
 
 EXACT_MATCH: Final = "exact_match"
 OPTION_LIKELIHOOD: Final = "option_likelihood"
@@ -170,7 +172,7 @@ def normalised(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def sample(rows: Sequence[Row], max_rows: int) -> list[Row]:
+def sample(rows: Sequence[T], max_rows: int) -> list[T]:
     """Return at most ``max_rows`` rows, the same of the same file every time, spread over all of it."""
     if len(rows) <= max_rows:
         return list(rows)

@@ -25,13 +25,15 @@ from core.domain.trainer_spec import ScoredTask, TrainerSpec
 from core.learning import rows
 from core.learning.checkpoints import Checkpoints
 from core.learning.learner import Learner, adamw
+from core.learning.loss import target_logits
+from core.learning.memories.port import Past
 from core.learning.method import Method, assemble
-from core.learning.publishing import AdapterState, Outcome, publish
+from core.learning.publishing import AdapterState, Outcome, memory_file, publish
 from core.learning.recipe import Recipe
 from core.learning.scoring import EXACT_MATCH, OPTION_LIKELIHOOD, Scorer, pad_token, sample
 from core.learning.trainer import CHECKPOINT_SECONDS, CancelledError, Feed, Report, Trainer
 from core.storage import manifests
-from core.weights import base, fold
+from core.weights import base, fold, tensor_files
 from core.weights.base import LoadedBase
 from core.weights.delta import Delta
 
@@ -97,9 +99,10 @@ class TaskRun:
         folded = fold.fold(self.base.model, [*chain, delta], dtype=self.base.stored_dtype)
         fold.apply(self.base.model, folded)
         self._score_lineage()
+        memories = method.observe(self.base.model, self._show_rows)
         self.report(PhaseEvent(phase=Phase.PUBLISHING))
         digest = self.base.digest_with(folded)
-        outcome = Outcome(delta=delta, adapter=adapter, scores=self._scores, digest=digest)
+        outcome = Outcome(delta=delta, adapter=adapter, memories=memories, scores=self._scores, digest=digest)
         return publish(self.folder.out, outcome, spec=self.spec, base=self.base)
 
     def _chain(self) -> list[Delta]:
@@ -130,14 +133,15 @@ class TaskRun:
         set_seed(training.seed)
         method = assemble(self.recipe)
         model = method.adapter.attach(self.base.model).train()
-        method.remember(chain, device=self.accelerator.device)
-        examples = rows.tokenise(
-            rows.read(self.folder.root / self.spec.train_rows),
-            self.base.tokenizer,
-            family,
-            max_source_tokens=training.max_source_tokens,
-            max_target_tokens=training.max_target_tokens,
+        method.recall(
+            Past(
+                chain=chain,
+                states=self._memory_states(),
+                modules=set(method.adapter.layers()),
+                device=self.accelerator.device,
+            ),
         )
+        examples = self._examples()
         ranks = self.accelerator.num_processes
         plan = rows.Plan(len(examples), rows_per_step=training.rows_per_step(ranks), seed=training.seed)
         optimizer = adamw(model, training)
@@ -165,6 +169,39 @@ class TaskRun:
         state = AdapterState.of(model)
         model.unload()
         return method, state
+
+    def _examples(self) -> list[rows.TokenRow]:
+        training = self.recipe.training
+        return rows.tokenise(
+            rows.read(self.folder.root / self.spec.train_rows),
+            self.base.tokenizer,
+            self.base.facts.family,
+            max_source_tokens=training.max_source_tokens,
+            max_target_tokens=training.max_target_tokens,
+        )
+
+    def _memory_states(self) -> dict[str, dict[str, Tensor]]:
+        """Return each memory's state as the newest version of the chain left it that has one."""
+        states = {}
+        for part in self.recipe.memories:
+            files = (self.folder.root / link.folder / memory_file(part.name) for link in reversed(self.spec.chain))
+            newest = next((file for file in files if file.exists()), None)
+            if newest is not None:
+                states[part.name] = tensor_files.read(newest)[0]
+        return states
+
+    @torch.no_grad()
+    def _show_rows(self, max_rows: int) -> None:
+        """Pass training rows through the network without any padding: rows of equal lengths together."""
+        model, family = self.base.model.eval(), self.base.facts.family
+        alike: dict[tuple[int, int], list[rows.TokenRow]] = {}
+        for row in sample(self._examples(), max_rows):
+            alike.setdefault((len(row.prompt), len(row.target)), []).append(row)
+        for group in alike.values():
+            for first in range(0, len(group), self.recipe.evaluation.batch_size):
+                batch = rows.collate(group[first : first + self.recipe.evaluation.batch_size], family, pad=0)
+                target_logits(model, batch.to(self.accelerator.device), family)
+                self._pulse()
 
     def _score_base(self) -> list[dict[str, Any]]:
         """Score the untouched base on the new task: how far there was to go."""

@@ -6,7 +6,7 @@ largest directions are kept. The size does not grow with the number of tasks, an
 Shapes: I inputs of a layer, K kept directions, N tokens.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from core.learning.memories.input_moments.config import InputMomentsSettings
+from core.learning.memories.port import Past
 
 _FACTOR: Final = ".factor"
 _REACH: Final = ".reach"
@@ -41,37 +42,21 @@ class InputMoments(Mapping[str, Moment]):
         self._settings = settings or InputMomentsSettings.model_validate({})
         self._moments: dict[str, Moment] = {}
 
-    @property
-    def max_rows(self) -> int:
-        """Training rows of a task to run through the network for `observe`."""
-        return self._settings.max_rows
-
-    def restore(self, state: Mapping[str, Tensor], *, device: torch.device | None = None) -> None:
-        """Take over what `state` returned after an earlier task."""
-        self._moments = {
-            name.removesuffix(_FACTOR): Moment(
-                factor_KI.to(device or "cpu"),
-                float(state[name.removesuffix(_FACTOR) + _REACH]),
-            )
-            for name, factor_KI in state.items()
-            if name.endswith(_FACTOR)
-        }
+    def recall(self, past: Past) -> None:
+        """Take over what the version keeps, for the modules that the task adapts too."""
+        state = past.states.get("input_moments", {})
+        for key, factor_KI in state.items():
+            name = key.removesuffix(_FACTOR)
+            if key.endswith(_FACTOR):
+                self._moments[name] = Moment(factor_KI.to(past.device), float(state[name + _REACH]))
 
     @torch.no_grad()
-    def observe(self, network: nn.Module, modules: list[str], run: Callable[[], None]) -> None:
-        """Add one task's moments.
-
-        Args:
-            network: with the weights that the task left.
-            modules: names of the linear modules that the task adapted.
-            run: passes the task's rows through the network, without any padding.
-        """
+    def observe(self, network: nn.Module, modules: Sequence[str], run: Callable[[int], None]) -> None:
+        """Add one task's moments; of modules that other tasks adapted, the old ones stay."""
         layers = {name: network.get_submodule(name) for name in modules}
         with _gram(layers) as grams:
-            run()
+            run(self._settings.max_rows)
         for name, (gram_II, tokens) in grams.items():
-            if not tokens:
-                continue
             seen_II = gram_II / tokens
             if name in self._moments:
                 past_KI = self._moments[name].factor_KI.to(gram_II)
@@ -79,7 +64,7 @@ class InputMoments(Mapping[str, Moment]):
             self._moments[name] = self._kept(seen_II, layers[name])
 
     def state(self) -> dict[str, Tensor]:
-        """Return the tensors that `restore` takes."""
+        """Return the tensors that `recall` takes over."""
         tensors: dict[str, Tensor] = {}
         for name, moment in self._moments.items():
             tensors[name + _FACTOR] = moment.factor_KI.detach().cpu().contiguous()

@@ -1,10 +1,12 @@
 """W_past: per layer the sum of all earlier tasks' updates, which is the merged weight less the base weight."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from core.learning.memories.port import Past
+from core.learning.memories.w_past.config import WPastSettings
 from core.weights.delta import Delta
 
 
@@ -14,8 +16,21 @@ class WPast(Mapping[str, Tensor]):
     Empty before the first task. A module that an earlier task adapted has a past even if its update is all zeros.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: WPastSettings | None = None) -> None:
+        del settings  # there are none
         self._past: dict[str, Tensor] = {}
+
+    def recall(self, past: Past) -> None:
+        """Sum the chain's updates of the modules that the task adapts."""
+        for delta in past.chain:
+            self.add(delta, only=past.modules, device=past.device)
+
+    def observe(self, network: nn.Module, modules: Sequence[str], run: Callable[[int], None]) -> None:
+        """Look at nothing: the chain says it all."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return nothing to keep."""
+        return {}
 
     @torch.no_grad()
     def add(self, delta: Delta, *, only: Collection[str] | None = None, device: torch.device | None = None) -> None:
