@@ -155,6 +155,19 @@ def unlucky(trainer: FakeTrainer) -> int:
     return ok(trainer)
 
 
+def resumes(trainer: FakeTrainer) -> int:
+    """Killed after its first checkpoint; then needs that checkpoint to succeed."""
+    left = trainer.folder.checkpoints / "step-2"
+    if left.is_dir():
+        manifests.verify(left)
+        return ok(trainer)
+    left.mkdir(parents=True)
+    (left / "state.json").write_text("{}")
+    manifests.seal(left, {})
+    trainer.say(CheckpointEvent(step=2))
+    return killed(trainer)
+
+
 def corrupt(trainer: FakeTrainer) -> int:
     trainer.leave_version()
     (trainer.folder.out / "delta.safetensors").write_bytes(b"damaged")
@@ -175,7 +188,8 @@ def free(trainer: FakeTrainer) -> int:
 
 
 BEHAVIOURS: dict[str, Callable[[FakeTrainer], int]] = {
-    each.__name__: each for each in (ok, slow, brief, crash, hang, diverge, killed, unlucky, corrupt, empty, free)
+    each.__name__: each
+    for each in (ok, slow, brief, crash, hang, diverge, killed, unlucky, resumes, corrupt, empty, free)
 }
 
 

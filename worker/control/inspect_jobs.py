@@ -31,7 +31,8 @@ class InspectJobs:
         name, source = heart.insist(lambda: context.desk.base_source(claim))
         target = _unfinished(name, claim, context)
         durable.make_folder(target.parent)
-        durable.remove_tree(target)
+        for earlier in target.parent.glob(f".{claim.job.id}-*"):
+            durable.remove_tree(earlier)
         require_free(target.parent, expected_bytes=0, reserve_bytes=context.min_free_bytes)
         spec = InspectSpec(source=source, target=str(target))
         folder.spec.write_text(spec.model_dump_json(indent=1), encoding="utf-8")

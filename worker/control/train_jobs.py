@@ -16,7 +16,7 @@ from core.domain.ports import BlobStore
 from core.domain.records import Json
 from core.domain.trainer_spec import BaseRef, ChainLink, ScoredTask, TrainerSpec
 from core.services.trainer_specs import StagedTask, StagingPlan
-from core.storage import manifests
+from core.storage import durable, manifests
 from core.storage.space import require_free
 from worker.control.context import WorkerContext
 from worker.control.desk import Claim
@@ -49,6 +49,7 @@ class TrainJobs:
             device=context.compute.device,
             threads=context.compute.threads,
         )
+        _adopt_checkpoints(folder)
         folder.spec.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
 
     def finish(
@@ -108,6 +109,17 @@ def _stage_scored_task(task: StagedTask, blobs: BlobStore, folder: JobFolder) ->
     target = folder.data / f"eval-{task.task_id}.jsonl"
     materialise(blob, template=_template(task.template), target=target, side=side)
     return ScoredTask(task_id=task.task_id, name=task.name, rows=_relative(target, folder))
+
+
+def _adopt_checkpoints(folder: JobFolder) -> None:
+    """Take over what the job's last attempt on this machine left behind; the trainer judges whether it fits."""
+    fence = int(folder.root.name)
+    earlier = sorted(int(root.name) for root in folder.root.parent.iterdir() if int(root.name) < fence)
+    for number in reversed(earlier):
+        left = JobFolder(folder.root.with_name(str(number))).checkpoints
+        if any(left.glob(f"*/{manifests.NAME}")):
+            durable.move(left, folder.checkpoints)
+            return
 
 
 def _template(template: Json) -> Template:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from core.domain.job_folder import ExitCode
+from core.domain.job_folder import ErrorEvent, ExitCode
 from worker.control.supervisor import Ending, EndReason
 
 
@@ -15,14 +15,21 @@ class Failure:
     detail: str
 
 
-_BY_EXIT_CODE: Final = {
-    ExitCode.INVALID_SPEC: "the trainer could not use its spec; report it together with the job's log",
-    ExitCode.DIVERGED: "the loss became infinite or NaN; post the task again with a lower training.learning_rate",
-    ExitCode.OUT_OF_MEMORY: "the device ran out of memory; post the task again with a smaller training.batch_size "
-    "(and more training.gradient_accumulation) or fewer training.max_source_tokens",
-    ExitCode.CORRUPT_ARTEFACT: "stored weights do not match their hashes; check the disk, then retry the job, "
-    "or start from an earlier version",
-    ExitCode.DISK_FULL: "the disk of the data folder is full; free some space, then retry the job",
+# What is said when the trainer itself said nothing.
+_FACTS: Final = {
+    ExitCode.INVALID_SPEC: "the job's spec could not be used",
+    ExitCode.DIVERGED: "the loss became infinite or NaN",
+    ExitCode.OUT_OF_MEMORY: "the device ran out of memory",
+    ExitCode.CORRUPT_ARTEFACT: "stored weights do not match their hashes",
+    ExitCode.DISK_FULL: "the disk of the data folder is full",
+}
+_ADVICE: Final = {
+    ExitCode.INVALID_SPEC: "the job's log says more",
+    ExitCode.DIVERGED: "post the task again with a lower training.learning_rate",
+    ExitCode.OUT_OF_MEMORY: "post the task again with a smaller training.batch_size (and more "
+    "training.gradient_accumulation), or fewer training.max_source_tokens",
+    ExitCode.CORRUPT_ARTEFACT: "check the disk, then retry the job, or start from an earlier version",
+    ExitCode.DISK_FULL: "free some space, then retry the job",
 }
 _BY_REASON: Final = {
     EndReason.TIMED_OUT: "the job ran longer than it may; raise spec.timeout_seconds or train for fewer steps",
@@ -38,20 +45,14 @@ def was_interrupted(exit_code: int) -> bool:
 
 
 def failure_of(ending: Ending) -> Failure:
-    """Return why the job of ``ending`` failed. What the trainer itself said last comes first."""
+    """Return why the job of ``ending`` failed; code and cause are the trainer's own where it gave them."""
     if ending.reason in _BY_REASON:
         return Failure(code=ending.reason.value, detail=_BY_REASON[ending.reason])
-    detail = _BY_EXIT_CODE.get(_known(ending.exit_code))
-    if detail is None:
+    exit_code = next((code for code in _FACTS if code == ending.exit_code), None)
+    if exit_code is None:
         return Failure(
             code="crashed",
             detail=f"the trainer ended with exit code {ending.exit_code}; the end of the job's log says why",
         )
-    code = ExitCode(ending.exit_code or 0).name.lower()
-    if ending.error is not None and ending.error.detail:
-        return Failure(code=code, detail=f"{ending.error.detail}: {detail}")
-    return Failure(code=code, detail=detail)
-
-
-def _known(exit_code: int | None) -> ExitCode:
-    return ExitCode(exit_code) if exit_code in set(ExitCode) else ExitCode.OK
+    said = ending.error or ErrorEvent(code=exit_code.name.lower(), detail=_FACTS[exit_code])
+    return Failure(code=said.code, detail=f"{said.detail}; {_ADVICE[exit_code]}")

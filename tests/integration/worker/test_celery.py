@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Install, start_redis
-from installation import Installation, await_that, is_alive
+from installation import Install, Installation, await_that, is_alive
+from real_redis import start_redis
 
 from core.dispatch.broker import BrokerDispatcher
 from core.domain.jobs import JobState

@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from conftest import Install
-from installation import Installation, never, nothing
+from installation import Install, Installation, never, nothing
 
 from core.domain.jobs import JobState
 from core.domain.manifest import Manifest
@@ -117,6 +116,15 @@ def test_a_trainer_that_is_killed_once_succeeds_when_tried_again(installation: I
     done = installation.job(job)
     assert done.state is JobState.SUCCEEDED
     assert done.claims == 2
+
+
+def test_the_second_attempt_finds_the_checkpoint_of_the_first(installation: Installation) -> None:
+    job = installation.submit("resumes-a")
+
+    installation.work_off()
+
+    assert installation.job(job).state is JobState.SUCCEEDED
+    assert not list((installation.settings.jobs_dir / job.id).rglob("step-2"))
 
 
 def test_a_trainer_that_is_always_killed_is_given_up(installation: Installation) -> None:

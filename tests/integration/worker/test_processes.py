@@ -3,12 +3,15 @@
 import os
 import signal
 import time
-from pathlib import Path
 
+import pytest
 from installation import Installation, await_that, is_alive
 
 from core.domain.jobs import JobState
 from core.domain.records import Job
+
+# What is about processes alone needs one database only.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def trainer_of(installation: Installation, job: Job) -> int:
@@ -37,6 +40,7 @@ def test_killing_the_worker_leaves_no_orphan_and_a_new_one_finishes_the_job(inst
     assert recovered < installation.settings.lease_seconds + installation.settings.sweep_seconds + 5
 
 
+@on_sqlite
 def test_even_a_trainer_that_heeds_nothing_dies_with_its_worker(installation: Installation) -> None:
     job = installation.submit("free-a")
     with installation.worker() as worker:
@@ -47,6 +51,7 @@ def test_even_a_trainer_that_heeds_nothing_dies_with_its_worker(installation: In
         await_that(lambda: not is_alive(trainer), seconds=2)
 
 
+@on_sqlite
 def test_killing_the_trainer_makes_the_worker_try_again(installation: Installation) -> None:
     job = installation.submit("brief-a")
     with installation.worker():
@@ -58,6 +63,7 @@ def test_killing_the_trainer_makes_the_worker_try_again(installation: Installati
     assert done.claims == 2
 
 
+@on_sqlite
 def test_a_stopped_worker_puts_its_job_back_and_exits_cleanly(installation: Installation) -> None:
     job = installation.submit("slow-a")
     with installation.worker() as worker:
@@ -78,11 +84,3 @@ def test_two_workers_share_the_jobs_of_two_models(installation: Installation) ->
 
     assert {job.state for job in done} == {JobState.SUCCEEDED}
     assert {job.claims for job in done} == {1}
-
-
-def test_no_setting_is_in_the_trainers_environment(installation: Installation) -> None:
-    job = installation.submit("ok-a")
-    with installation.worker():
-        installation.await_end(job)
-
-    assert "STRATA_" not in Path(installation.folder(job, 1) / "environment.json").read_text()

@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_desk import FakeDesk
+from fake_desk import QUICK, FakeDesk
 
 from core.storage.artefacts import LocalArtefactStore
 from core.storage.blobs import LocalBlobStore
-from worker.control.context import Compute, Timings, WorkerContext
+from worker.control.context import Compute, WorkerContext
 
 FAKE_TRAINER = Path(__file__).parents[2] / "fake_trainer.py"
-QUICK = Timings(lease=8, beat=0.1, sweep=0.2, poll=0.05, run=60, stall=30, grace=0.5, record=0.05, tick=0.02)
 
 
 @pytest.fixture

@@ -11,8 +11,10 @@ from core.domain.jobs import JobKind, JobState
 from core.domain.manifest import Manifest
 from core.domain.records import Job
 from core.services.trainer_specs import StagedTask, StagingPlan
+from worker.control.context import Timings
 from worker.control.desk import Claim
 
+QUICK = Timings(lease=8, beat=0.1, sweep=0.2, poll=0.05, run=60, stall=30, grace=0.5, record=0.05, tick=0.02)
 TEMPLATE = {"format": "prompt_completion"}
 
 

@@ -4,8 +4,7 @@ import dataclasses
 import time
 
 import pytest
-from conftest import QUICK
-from fake_desk import FakeDesk, job
+from fake_desk import QUICK, FakeDesk, job
 
 from core.domain.errors import LostLeaseError
 from worker.control.desk import Claim

@@ -3,9 +3,11 @@
 import threading
 import time
 
+from celery.app.defaults import NAMESPACES, flatten
+
 from core.dispatch.broker import BrokerDispatcher, celery_publisher
 from core.dispatch.local import LocalDispatcher
-from core.dispatch.protocol import payload
+from core.dispatch.protocol import celery_configuration, payload
 
 
 class Broker:
@@ -73,6 +75,12 @@ def test_a_broker_that_is_not_there_raises_nothing_to_the_caller() -> None:
 
 def test_a_message_carries_an_id_and_a_version_and_nothing_else() -> None:
     assert payload("job_1") == {"v": 1, "job": "job_1"}
+
+
+def test_every_celery_setting_is_one_that_celery_knows() -> None:
+    known = {name for name, _ in flatten(NAMESPACES)}
+
+    assert set(celery_configuration("redis://127.0.0.1:1/0")) <= known
 
 
 def test_the_local_dispatcher_leaves_everything_to_the_poll() -> None:
