@@ -24,7 +24,8 @@ COLOURS: Final = {"api": "cyan", "worker": "green", "engine": "magenta", "strata
 LOOK_SECONDS: Final = 0.2
 READY_WITHIN_SECONDS: Final = 120.0
 BASE_WITHIN_SECONDS: Final = 900.0
-GRACE_SECONDS: Final = 20.0
+# Beyond what a worker needs to stop its trainer.
+GRACE_SECONDS: Final = 10.0
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ class Embedded:
             self._say("strata", "stopping")
         finally:
             self._client.close()
-            self._family.stop(grace_seconds=GRACE_SECONDS)
+            self._family.stop(grace_seconds=self._settings.stop_grace_seconds + GRACE_SECONDS)
         self._say("strata", "stopped")
 
     def _become_ready(self, *, wait_base: bool) -> None:
