@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -41,6 +42,7 @@ class EngineClient:
 
     def __init__(self, address: str, *, secret: str | None = None, timeout_seconds: float = 120.0) -> None:
         socket = address.removeprefix("unix:") if address.startswith("unix:") else None
+        self._socket = Path(socket) if socket else None
         self._http = httpx.Client(
             base_url="http://engine" if socket else address,
             transport=httpx.HTTPTransport(uds=socket, limits=httpx.Limits(max_keepalive_connections=8)),
@@ -55,7 +57,7 @@ class EngineClient:
         Raises:
             StrataError: what the engine said, or UnavailableError where it said nothing.
         """
-        with _reached():
+        with self._reached():
             response = self._http.post("/v1/completions", json={**request, "stream": False})
         _require_success(response)
         answer: dict[str, Any] = response.json()
@@ -68,7 +70,7 @@ class EngineClient:
             StrataError: as `generate`, at the first piece or later.
         """
         with (
-            _reached(),
+            self._reached(),
             self._http.stream("POST", "/v1/completions", json={**request, "stream": True}) as response,
         ):
             if response.status_code != _SUCCESS:
@@ -86,7 +88,7 @@ class EngineClient:
         Raises:
             UnavailableError: it does not.
         """
-        with _reached():
+        with self._reached():
             response = self._http.get("/healthz", timeout=_CONNECT_SECONDS)
         _require_success(response)
 
@@ -94,15 +96,17 @@ class EngineClient:
         """Close the connections."""
         self._http.close()
 
-
-@contextmanager
-def _reached() -> Iterator[None]:
-    try:
-        yield
-    except httpx.TimeoutException as error:
-        raise UnavailableError("the engine did not answer in time", code="engine_unavailable") from error
-    except httpx.HTTPError as error:
-        raise UnavailableError("the engine does not answer", code="engine_unavailable") from error
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        # Asked first because the library leaves a socket open when it cannot connect it.
+        if self._socket is not None and not self._socket.is_socket():
+            raise UnavailableError("the engine is not running", code="engine_unavailable")
+        try:
+            yield
+        except httpx.TimeoutException as error:
+            raise UnavailableError("the engine did not answer in time", code="engine_unavailable") from error
+        except httpx.HTTPError as error:
+            raise UnavailableError("the engine does not answer", code="engine_unavailable") from error
 
 
 def _events(response: httpx.Response) -> Iterator[str]:

@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from api.context import Context
 from api.multipart import ReceivedFile
-from core.domain.errors import MissingError
+from core.domain.errors import ConflictError, MissingError
 from core.domain.ports import BlobStore
 from core.domain.records import Dataset
 from core.registry import datasets as dataset_rows
@@ -14,6 +14,8 @@ from core.registry.work import Registry, Work
 from core.services import datasets
 
 T = TypeVar("T")
+
+_ATTEMPTS: Final = 3
 
 
 def store(
@@ -35,9 +37,7 @@ def store(
     try:
         for file in new:
             _adopt(context.blobs, file)
-        with context.registry.write() as work:
-            rows = {part: _register(work, file, project_id=project_id) for part, file in files.items()}
-            result = then(work, rows)
+        result = _transact(context.registry, files, project_id=project_id, then=then)
     except BaseException:
         for file in new:
             remove_unused(context.registry, context.blobs, sha256=file.report.sha256)
@@ -47,6 +47,25 @@ def store(
         if not _is_stored(context.blobs, file):
             _adopt(context.blobs, file)
     return result
+
+
+def _transact(
+    registry: Registry,
+    files: Mapping[str, ReceivedFile],
+    *,
+    project_id: str,
+    then: Callable[[Work, Mapping[str, Dataset]], T],
+) -> T:
+    """Do it again when someone registered the same content at the same moment: then theirs is found."""
+    for attempts_left in reversed(range(_ATTEMPTS)):
+        try:
+            with registry.write() as work:
+                rows = {part: _register(work, file, project_id=project_id) for part, file in files.items()}
+                return then(work, rows)
+        except ConflictError as error:
+            if error.code != ConflictError.default_code or not attempts_left:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 def remove_unused(registry: Registry, blobs: BlobStore, *, sha256: str) -> None:
