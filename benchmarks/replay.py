@@ -108,7 +108,7 @@ class Replay:
                 "ella_loss": figures.objectives["ella"],
                 "grad_norm": figures.grad_norm,
                 "interpolation_after": adapter.state()["interpolation"],
-                "log_threshold": [float(theta) for theta in adapter.tuner.thresholds().values()],
+                "log_threshold": [float(theta.detach()) for theta in adapter.tuner.thresholds().values()],
             },
         )
 

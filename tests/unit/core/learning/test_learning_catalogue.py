@@ -1,0 +1,141 @@
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from core.domain.base_facts import BaseFacts
+from core.domain.errors import InvalidError
+from core.learning.catalogue import DEFAULT_METHOD, PARTS, PRESETS, methods, parsed, resolve
+from core.learning.method import assemble
+from core.learning.recipe import Recipe, TaskSpec, Training
+
+
+def resolved(facts: BaseFacts, **spec: Any) -> Recipe:
+    return resolve(TaskSpec.model_validate(spec), default_method=DEFAULT_METHOD, facts=facts)
+
+
+def place_of(facts: BaseFacts, **spec: Any) -> tuple[str | int, ...]:
+    with pytest.raises(InvalidError) as caught:
+        resolved(facts, **spec)
+    return caught.value.places[0].loc
+
+
+def test_an_empty_spec_is_the_default_method_with_every_setting_named(facts: BaseFacts) -> None:
+    recipe = resolved(facts)
+    assert recipe.name == DEFAULT_METHOD
+    assert recipe.adapter.name == "jumplora"
+    assert recipe.adapter.settings["target_modules"] == ["q_proj", "v_proj"]
+    assert [part.name for part in recipe.objectives] == ["ella", "drift"]
+    assert [part.name for part in recipe.memories] == ["w_past", "input_moments"]
+    assert resolved(facts, method="jumplora+ella").objectives == recipe.objectives[:1]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_resolves_survives_json_and_can_be_assembled(name: str, facts: BaseFacts) -> None:
+    recipe = Recipe.model_validate_json(resolved(facts, method=name).model_dump_json())
+    method = assemble(recipe)
+    assert method.adapter.sparse == ("sparse_delta" in PARTS["adapter"][recipe.adapter.name].provides)
+    assert [objective.name for objective in method.objectives] == [part.name for part in recipe.objectives]
+
+
+def test_settings_of_parts_reach_the_recipe(facts: BaseFacts) -> None:
+    recipe = resolved(
+        facts,
+        adapter={"rank": 4, "threshold": "per_block"},
+        objectives={"ella": {"strength": 5}},
+        training={"learning_rate": 2e-4},
+    )
+    assert recipe.adapter.settings["rank"] == 4
+    assert recipe.adapter.settings["threshold"] == "per_block"
+    assert parsed("objective", recipe.objectives[0]).model_dump() == {"strength": 5.0, "delta": "interpolated"}
+    assert recipe.training.learning_rate == 2e-4
+
+
+def test_an_objective_brings_the_memory_that_it_needs(facts: BaseFacts) -> None:
+    recipe = resolved(facts, method="jumplora", objectives={"ella": {}})
+    assert [part.name for part in recipe.memories] == ["w_past"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "loc"),
+    [
+        ({"method": "magic"}, ("spec", "method")),
+        ({"adapter": {"rank": 0}}, ("spec", "adapter", "rank")),
+        ({"adapter": {"rank": 193}}, ("spec", "adapter", "rank")),
+        ({"adapter": {"target_modules": ["q_proj", "nothing"]}}, ("spec", "adapter", "target_modules", 1)),
+        ({"adapter": {"target_modules": []}}, ("spec", "adapter", "target_modules")),
+        ({"method": "ella", "adapter": {"threshold": "global"}}, ("spec", "adapter", "threshold")),
+        ({"adapter": {"first_interpolation": 0.9}}, ("spec", "adapter")),
+        ({"objectives": {"magic": {}}}, ("spec", "objectives", "magic")),
+        ({"objectives": {"ella": {"strength": -1}}}, ("spec", "objectives", "ella", "strength")),
+        ({"training": {"max_source_tokens": 4096}}, ("spec", "training", "max_source_tokens")),
+    ],
+)
+def test_a_bad_setting_is_refused_with_its_place(
+    spec: dict[str, Any], loc: tuple[str | int, ...], facts: BaseFacts
+) -> None:
+    assert place_of(facts, **spec) == loc
+
+
+def test_the_refusal_of_a_rank_says_what_it_exceeds(facts: BaseFacts) -> None:
+    with pytest.raises(InvalidError) as caught:
+        resolved(facts, adapter={"rank": 900})
+    assert caught.value.places[0].message == "rank 900 is over the smallest adapted dimension 192"
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"learning_rate": float("nan")},
+        {"learning_rate": 0},
+        {"batch_size": 0},
+        {"max_steps": 0},
+        {"precision": "fp16"},
+        {"unknown": 1},
+        {"seed": -1},
+    ],
+)
+def test_training_settings_are_strict_and_bounded(training: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        TaskSpec.model_validate({"training": training})
+
+
+def test_default_token_limits_shrink_to_a_small_context(facts: BaseFacts) -> None:
+    small = facts.model_copy(update={"context_tokens": 64})
+    assert resolved(small).training.max_source_tokens + resolved(small).training.max_target_tokens == 64
+    asked = resolved(small, training={"max_target_tokens": 40}).training
+    assert (asked.max_source_tokens, asked.max_target_tokens) == (24, 40)
+    asked = resolved(small, training={"max_source_tokens": 60}).training
+    assert (asked.max_source_tokens, asked.max_target_tokens) == (60, 4)
+
+
+def test_steps_are_epochs_over_the_rows_of_a_step() -> None:
+    assert Training(epochs=2, batch_size=8).steps(60) == 15
+    assert Training(epochs=3, batch_size=4, gradient_accumulation=2).steps(60, processes=2) == 12
+    assert Training(epochs=1, batch_size=32).steps(5) == 1
+    assert Training(epochs=2, batch_size=32).steps(5) == 2
+    assert Training(max_steps=7).steps(60) == 7
+
+
+def test_the_list_of_methods_describes_each_with_its_schema() -> None:
+    listed = {method["name"]: method for method in methods()}
+    assert set(listed) == set(PRESETS)
+    jump = listed["jumplora+ella"]
+    assert [name for name, method in listed.items() if method["default"]] == [DEFAULT_METHOD]
+    assert "threshold" in jump["schema"]["adapter"]["properties"]
+    assert "strength" in jump["schema"]["objectives"]["ella"]["properties"]
+    assert "sparse_delta" in jump["capabilities"]
+    for axis in PARTS.values():
+        for info in axis.values():
+            for setting in info.settings_class().model_json_schema().get("properties", {}).values():
+                assert setting["description"]
+
+
+def test_the_catalogue_never_loads_torch() -> None:
+    program = (
+        "import sys; from core.learning import catalogue; catalogue.methods(); "
+        "sys.exit(any(name in sys.modules for name in ('torch', 'peft', 'transformers')))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
