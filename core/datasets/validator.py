@@ -2,7 +2,7 @@
 
 import hashlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any, Final
 
@@ -120,12 +120,16 @@ class Validator:
         self.digests.append(rows.digest(row, columns=form.columns))
         if len(self.digests) > self._max_rows:
             yield Fault(f"the file has more than {self._max_rows} rows")
-        for column in (*form.columns, *row):
-            if len(self._columns) < MAX_COLUMNS:
-                self._columns.setdefault(column)
+        if not row.keys() <= self._columns.keys():
+            self._note_columns((*form.columns, *row))
         label = form.label(row)
         if label is not None:
             yield from self._count_label(label, kind=type(row["label"]))
+
+    def _note_columns(self, columns: Iterable[str]) -> None:
+        for column in columns:
+            if len(self._columns) < MAX_COLUMNS:
+                self._columns.setdefault(column)
 
     def _count_label(self, label: str, *, kind: type) -> Iterator[Fault]:
         self._label_type = self._label_type or kind
