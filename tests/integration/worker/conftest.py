@@ -21,7 +21,12 @@ def install(tmp_path: Path, database_url: str) -> Iterator[Install]:
     """Make an installation in a fresh data folder, with quick leases and the fake trainer."""
     opened: list[Registry] = []
 
-    def make(*, dispatcher: Dispatcher | None = None, broker_url: str = "redis://127.0.0.1:1/0") -> Installation:
+    def make(
+        *,
+        dispatcher: Dispatcher | None = None,
+        broker_url: str = "redis://127.0.0.1:1/0",
+        compute_command: str = f"{sys.executable} {FAKE_TRAINER}",
+    ) -> Installation:
         settings = Settings(
             data_dir=tmp_path / "data",
             database_url=database_url,
@@ -34,7 +39,7 @@ def install(tmp_path: Path, database_url: str) -> Iterator[Install]:
             min_free_bytes=0,
             device="cpu",
             trainer_threads=1,
-            compute_command=f"{sys.executable} {FAKE_TRAINER}",
+            compute_command=compute_command,
         )
         settings.data_dir.mkdir()
         registry = Registry(database_url)
