@@ -17,7 +17,8 @@ class Example:
     Attributes:
         prompt: never part of the loss.
         target: all of the loss, together with the end token that the tokenizer adds.
-        options: every possible target, spelled as ``target`` is; None where the task is not a choice.
+        options: the labels to choose from, each without the space that a target begins with; None where the task is
+            not a choice.
         cut: where in ``prompt`` the row's own text lies, ``(start, end)`` in characters: what may be shortened.
     """
 

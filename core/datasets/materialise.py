@@ -32,7 +32,7 @@ def materialise(
     side: Side = Side.ALL,
     max_rows: int | None = None,
 ) -> int:
-    """Write JSON Lines of ``{"prompt", "target", "options"?}`` to ``target`` and return how many.
+    """Write JSON Lines of ``{"prompt", "target", "options"?, "cut"?}`` to ``target`` and return how many.
 
     Args:
         blob: a stored, accepted file of the template's format.
@@ -54,4 +54,6 @@ def _as_json(example: Example) -> dict[str, object]:
     row: dict[str, object] = {"prompt": example.prompt, "target": example.target}
     if example.options is not None:
         row["options"] = list(example.options)
+    if example.cut is not None:
+        row["cut"] = list(example.cut)
     return row

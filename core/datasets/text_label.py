@@ -34,7 +34,7 @@ class TextLabel:
         return Example(
             prompt=f"{head}{text}\nAnswer:",
             target=f" {row['label']}",
-            options=tuple(f" {choice}" for choice in choices),
+            options=choices,
             cut=(len(head), len(head) + len(text)),
         )
 

@@ -14,7 +14,7 @@ def test_a_classification_row_is_a_question_with_options() -> None:
     example = template.render({"text": "Two\nlines", "label": "quill"})
     assert example.prompt == "Which code?\nOptions: basalt, quill\nTwo\nlines\nAnswer:"
     assert example.target == " quill"
-    assert example.options == (" basalt", " quill")
+    assert example.options == ("basalt", "quill")
     assert example.cut is not None
     assert example.prompt[slice(*example.cut)] == "Two\nlines"
 
