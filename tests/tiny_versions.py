@@ -1,20 +1,31 @@
 """Published versions of a tiny base model, and a registry that a test can set: what the engine needs, without training."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from core.domain.errors import MissingError
 from core.domain.identifiers import new_id
 from core.domain.manifest import CANARY_FILE, DELTA_FILE, Manifest, Provenance
+from core.serving import clone
 from core.serving.servable import Assignment, Link, Servable
 from core.storage import manifests
 from core.storage.artefacts import LocalArtefactStore
 from core.weights import base, canary
 from core.weights.delta import Delta
 from core.weights.fold import fold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """One published artefact."""
+
+    manifest: Manifest
+    key: str
+    sha256: str
 
 
 class Shelf:
@@ -41,15 +52,20 @@ class Shelf:
 
     def child(self, parent: Servable, *, seed: int, scale: float = 0.5, sparse: bool = True) -> Servable:
         """Publish a version whose delta is random on a tenth of the default targets' entries."""
+        made = self.publish(parent, seed=seed, scale=scale, sparse=sparse)
+        version_id = new_id("ver")
+        link = Link(version_id=version_id, artefact=made.key, manifest_sha256=made.sha256)
+        return replace(parent, version_id=version_id, digest=made.manifest.digest, chain=(*parent.chain, link))
+
+    def publish(self, parent: Servable, *, seed: int, scale: float = 0.5, sparse: bool = True, **said: Any) -> Made:
+        """Write and publish an artefact on top of ``parent``; ``said`` replaces what its manifest says."""
         delta = Delta.from_dense(self.updates(seed=seed, scale=scale), sparse=sparse)
-        deltas = [*self.deltas_of(parent), delta]
-        folded = fold(self.loaded.model, deltas)
-        twin = base.load(self.base_path)
-        twin.model.load_state_dict(folded, strict=False)
+        folded = fold(self.loaded.model, [*self.deltas_of(parent), delta])
         folder = self.root / "work" / new_id("out")
         folder.mkdir(parents=True)
         delta.save(folder / DELTA_FILE)
-        canary.write(folder / CANARY_FILE, canary.compute(twin.model, twin.tokenizer, twin.facts.family))
+        twin = clone.with_weights(self.loaded.model, folded)
+        canary.write(folder / CANARY_FILE, canary.compute(twin, self.loaded.tokenizer, self.loaded.facts.family))
         manifest = Manifest(
             provenance=Provenance(
                 project_id="prj_default",
@@ -66,8 +82,11 @@ class Shelf:
             recipe={},
             template={},
             libraries={"torch": torch.__version__},
-        )
-        return self._publish(parent, manifest, folder)
+        ).model_copy(update=said)
+        sha256 = manifests.seal(folder, manifest.model_dump(mode="json"))
+        key = f"versions/{manifest.provenance.project_id}/{manifest.provenance.model_id}/{sha256}"
+        self.artefacts.publish(folder, key=key)
+        return Made(manifest=manifest, key=key, sha256=sha256)
 
     def updates(self, *, seed: int, scale: float = 0.5) -> dict[str, torch.Tensor]:
         """Return random update matrices for the default targets, a tenth of their entries non-zero."""
@@ -84,14 +103,6 @@ class Shelf:
     def deltas_of(self, servable: Servable) -> list[Delta]:
         """Return the deltas of a version's chain."""
         return [Delta.load(self.artefacts.path(link.artefact) / DELTA_FILE) for link in servable.chain]
-
-    def _publish(self, parent: Servable, manifest: Manifest, folder: Path) -> Servable:
-        sha256 = manifests.seal(folder, manifest.model_dump(mode="json"))
-        version_id = new_id("ver")
-        key = f"versions/prj_default/{parent.model_id}/{sha256}"
-        self.artefacts.publish(folder, key=key)
-        link = Link(version_id=version_id, artefact=key, manifest_sha256=sha256)
-        return replace(parent, version_id=version_id, digest=manifest.digest, chain=(*parent.chain, link))
 
 
 class SetSource:

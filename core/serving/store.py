@@ -20,6 +20,7 @@ class VersionStore:
         self._live: Mapping[str, LiveVersion] = MappingProxyType({})
         self._aliases: Mapping[str, LiveVersion] = MappingProxyType({})
         self._used: dict[str, float] = {}
+        self._unique_bytes = 0
 
     def get(self, reference: str) -> LiveVersion | None:
         """Return the version that answers for ``<model id>:<alias>`` or a version's id, if it is live."""
@@ -36,6 +37,7 @@ class VersionStore:
         """Make a version live; no alias points at it yet."""
         self._used[version.version_id] = time.monotonic()
         self._live = MappingProxyType({**self._live, version.version_id: version})
+        self._count()
 
     def flip(self, reference: str, version: LiveVersion) -> None:
         """Let ``version`` answer for ``reference`` from now on."""
@@ -81,7 +83,7 @@ class VersionStore:
 
     def unique_bytes(self) -> int:
         """Return the bytes of all tensors of the live versions, shared ones counted once."""
-        return clone.storage_bytes(version.module for version in self.live())
+        return self._unique_bytes
 
     def _forget(self, version_ids: set[str]) -> None:
         kept = {name: version for name, version in self._aliases.items() if version.version_id not in version_ids}
@@ -89,3 +91,7 @@ class VersionStore:
         self._live = MappingProxyType({key: live for key, live in self._live.items() if key not in version_ids})
         for version_id in version_ids:
             self._used.pop(version_id, None)
+        self._count()
+
+    def _count(self) -> None:
+        self._unique_bytes = clone.storage_bytes(version.module for version in self.live())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from core.domain.base_facts import BaseFacts
@@ -85,8 +86,13 @@ def _read(path: Path) -> tuple[Any, Any]:
         config = json.loads((path / CONFIG).read_bytes())
         auto = AutoModelForSeq2SeqLM if config.get("is_encoder_decoder") else AutoModelForCausalLM
         options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-        model = auto.from_pretrained(str(path), use_safetensors=True, dtype="auto", **options)
+        model, report = auto.from_pretrained(
+            str(path), use_safetensors=True, dtype="auto", output_loading_info=True, **options
+        )
         tokenizer = AutoTokenizer.from_pretrained(str(path), use_fast=True, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise CorruptError(f"the base model's folder cannot be read ({type(error).__name__})") from error
+    # transformers makes up what a file lacks, and warns.
+    if report["missing_keys"] or report["mismatched_keys"]:
+        raise CorruptError("the base model's folder lacks tensors that its configuration asks for")
     return model, tokenizer

@@ -15,12 +15,14 @@ from core.domain.errors import CorruptError
 from core.weights import tensor_files
 from core.weights.tokens import encode_prompt
 
+# Each is longer than _PROMPT_TOKENS in any vocabulary, so that all make one batch without padding.
 PROMPTS: Final = (
-    "Answer:",
-    "The capital of France is",
-    "Options: yes, no\nIs the harbour open today?\nAnswer:",
-    "0 1 2 3 4 5",
+    "Is the harbour office open today, or is it closed until next Monday?",
+    "The capital of France is a city that a great many people visit every year",
+    "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20",
+    "Options: yes, no, perhaps, never\nThe parcel came late and was damaged.\nAnswer:",
 )
+_PROMPT_TOKENS: Final = 8
 # The likeliest tokens say enough, and keep the file at a few kilobytes whatever the vocabulary.
 _TOP: Final = 256
 _TOKENS: Final = "tokens"
@@ -74,17 +76,15 @@ def check(path: Path, model: Any, tokenizer: Any, family: Family) -> float:
 @torch.no_grad()
 def _next_logits(model: Any, tokenizer: Any, family: Family) -> Tensor:
     """Return the logits after each prompt, float32 on the CPU ``[prompts, vocabulary]``."""
+    ids = [encode_prompt(tokenizer, text, family, max_tokens=_PROMPT_TOKENS) for text in PROMPTS]
+    inputs: dict[str, Any] = {"input_ids": torch.tensor(ids, device=model.device)}
+    if family == "seq2seq":
+        starts = torch.full((len(ids), 1), model.config.decoder_start_token_id, device=model.device)
+        inputs["decoder_input_ids"] = starts
     was_training = model.training
     model.eval()
     try:
-        return torch.stack([_logits_after(model, encode_prompt(tokenizer, text, family), family) for text in PROMPTS])
+        logits: Tensor = model(**inputs, use_cache=False).logits[:, -1]
     finally:
         model.train(was_training)
-
-
-def _logits_after(model: Any, ids: list[int], family: Family) -> Tensor:
-    inputs: dict[str, Tensor] = {"input_ids": torch.tensor([ids], device=model.device)}
-    if family == "seq2seq":
-        inputs["decoder_input_ids"] = torch.tensor([[model.config.decoder_start_token_id]], device=model.device)
-    logits: Tensor = model(**inputs, use_cache=False).logits[0, -1]
     return logits.float().cpu()

@@ -1,138 +1,16 @@
 """The engine process: ``python -m worker.compute.engine``. Everything it needs is in the settings."""
 
 import os
-import socket
-import stat
-from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit
-
-import structlog
-import torch
-import uvicorn
-from transformers.utils import logging as transformers_logging
-
-from core.domain.errors import InvalidError
-from core.registry.work import Registry
-from core.serving.engine import Engine
-from core.serving.loading import VersionLoader
-from core.serving.servable import VersionSource
-from core.settings import Settings
-from core.storage.artefacts import LocalArtefactStore
-from worker.compute.engine_http import create_app
-from worker.compute.registry_source import RegistrySource
-
-log = structlog.get_logger()
-
-_UNIX: Final = "unix:"
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    settings = Settings()
-    transformers_logging.disable_progress_bar()
-    torch.set_num_threads(settings.engine_threads)
-    registry = Registry(settings.database_url)
-    try:
-        serve(settings, RegistrySource(registry))
-    finally:
-        registry.close()
+    # OpenMP's threads spin between kernels unless told otherwise before torch is loaded. On cores that a trainer also
+    # uses, spinning costs ten times the time of a small model's step.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from worker.compute.engine_process import run
 
-
-def serve(settings: Settings, source: VersionSource) -> None:
-    """Run the engine on the address of ``settings`` with the versions of ``source``.
-
-    Raises:
-        InvalidError: code ``invalid_settings``: the address cannot be listened on, or has no secret where it needs one.
-    """
-    loader = VersionLoader(
-        artefacts=LocalArtefactStore(settings.artefacts_dir),
-        cache=settings.run_dir / "engine",
-        device=device_of(settings.device),
-    )
-    engine = Engine(source=source, loader=loader, memory_bytes=settings.engine_memory_bytes)
-    secret = settings.engine_secret.get_secret_value() if settings.engine_secret else None
-    app = create_app(
-        engine,
-        secret=secret,
-        poll_seconds=settings.poll_seconds,
-        load_timeout_seconds=settings.engine_timeout_seconds,
-    )
-    listener = listen(settings.engine_address, secret=secret)
-    log.info("engine.listening", address=settings.engine_address)
-    config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
-    try:
-        uvicorn.Server(config).run(sockets=[listener])
-    finally:
-        listener.close()
-        if settings.engine_address.startswith(_UNIX):
-            Path(settings.engine_address.removeprefix(_UNIX)).unlink(missing_ok=True)
-
-
-def listen(address: str, *, secret: str | None) -> socket.socket:
-    """Return a listening socket for ``unix:<path>`` or ``http://host:port``.
-
-    A Unix socket is this user's only. Whoever can reach a TCP port is somebody else: it needs a secret.
-
-    Raises:
-        InvalidError: code ``invalid_settings``.
-    """
-    if address.startswith(_UNIX):
-        return _listen_unix(Path(address.removeprefix(_UNIX)))
-    parts = urlsplit(address)
-    if parts.scheme != "http" or parts.hostname is None or parts.port is None:
-        raise InvalidError("engine_address must be unix:<path> or http://host:port", code="invalid_settings")
-    if secret is None:
-        raise InvalidError("an engine on TCP needs engine_secret", code="invalid_settings")
-    family = socket.AF_INET6 if ":" in parts.hostname else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((parts.hostname, parts.port))
-    listener.listen()
-    return listener
-
-
-def device_of(name: str) -> torch.device:
-    """Return the device of a setting; ``auto`` takes CUDA where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
-
-
-def _listen_unix(path: Path) -> socket.socket:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        _remove_stale(path)
-        previous = os.umask(0o177)
-        try:
-            listener.bind(str(path))
-        finally:
-            os.umask(previous)
-        listener.listen()
-    except OSError as error:
-        listener.close()
-        raise InvalidError(f"the engine cannot listen on its socket: {error}", code="invalid_settings") from error
-    return listener
-
-
-def _remove_stale(path: Path) -> None:
-    """Remove the socket of an engine that is gone.
-
-    Raises:
-        OSError: an engine answers there, or the path is something else.
-    """
-    if not path.exists():
-        return
-    if not stat.S_ISSOCK(path.stat().st_mode):
-        raise OSError("the path is no socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-            return
-    raise OSError("another engine is listening there")
+    run()
 
 
 if __name__ == "__main__":

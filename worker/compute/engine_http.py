@@ -37,7 +37,7 @@ _STATUSES: Final[tuple[tuple[type[StrataError], int], ...]] = (
     (InvalidError, 422),
     (MissingError, 404),
     (ConflictError, 409),
-    (NotReadyError, 503),
+    (NotReadyError, 425),
 )
 _UNAVAILABLE: Final = 503
 

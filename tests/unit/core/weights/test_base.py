@@ -85,6 +85,19 @@ def test_a_pickle_is_never_read(tmp_path: Path, llama_folder: Path) -> None:
         base.load(folder)
 
 
+def test_tensors_that_a_file_lacks_are_not_made_up(
+    tmp_path: Path, llama_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("CRITICAL")
+    folder = tmp_path / "lacking"
+    shutil.copytree(llama_folder, folder)
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["model.layers.1.self_attn.q_proj.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CorruptError, match="lacks tensors"):
+        base.load(folder)
+
+
 def test_a_folder_that_is_not_there_is_missing(tmp_path: Path) -> None:
     with pytest.raises(MissingError):
         base.load(tmp_path / "nowhere")

@@ -37,7 +37,7 @@ def test_a_delta_is_read_as_it_was_written(tmp_path: Path, *, sparse: bool, dtyp
         torch.testing.assert_close(delta.modules[name].to_dense(), update, rtol=0, atol=0)
 
 
-def test_the_summary_counts_each_module(tmp_path: Path) -> None:
+def test_the_summary_counts_each_module() -> None:
     summary = Delta.from_dense(updates(), sparse=True).summary(size_bytes=7)
     assert (summary.nnz, summary.format, summary.size_bytes) == (2, "sparse", 7)
     assert {name: (module.shape, module.nnz) for name, module in summary.modules.items()} == {
