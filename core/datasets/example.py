@@ -19,7 +19,8 @@ class Example:
         target: all of the loss, together with the end token that the tokenizer adds.
         options: the labels to choose from, each without the space that a target begins with; None where the task is
             not a choice.
-        cut: where in ``prompt`` the row's own text lies, ``(start, end)`` in characters: what may be shortened.
+        cut: where in ``prompt`` the row's own text lies, ``(start, end)`` in characters: the only part that may
+            be shortened; None where it is all of the prompt.
     """
 
     prompt: str

@@ -23,6 +23,6 @@ class PromptCompletion:
         return None
 
     def render(self, row: Row, *, question: str | None, options: Sequence[str] | None) -> Example:
-        """Prompt and target are the columns themselves; a prompt that is too long may be cut anywhere."""
+        """Prompt and target are the columns themselves."""
         del question, options
-        return Example(prompt=row["prompt"], target=row["completion"], cut=(0, len(row["prompt"])))
+        return Example(prompt=row["prompt"], target=row["completion"])

@@ -30,7 +30,7 @@ def test_about_one_row_in_ten_is_held_out_and_no_row_is_lost(tmp_path: Path) -> 
         for line in (tmp_path / file).read_text().splitlines()
     ]
     assert {line["prompt"] for line in lines} == {f"p{n}" for n in range(1_000)}
-    assert set(lines[0]) == {"prompt", "target", "cut"}
+    assert set(lines[0]) == {"prompt", "target"}
 
 
 def test_the_side_of_a_row_does_not_change_when_rows_are_added(tmp_path: Path) -> None:
@@ -69,7 +69,9 @@ def test_materialised_rows_stop_at_the_cap_and_carry_their_options(tmp_path: Pat
     blob.write_text('{"text": "t", "label": "a"}\n\n{"text": "u", "label": "b"}', encoding="utf-8")
     template = templates.build("text_label", labels=["a", "b"])
     assert materialise(blob, template=template, target=tmp_path / "all", max_rows=1) == 1
-    assert json.loads((tmp_path / "all").read_text())["options"] == ["a", "b"]
+    row = json.loads((tmp_path / "all").read_text())
+    assert row["options"] == ["a", "b"]
+    assert row["prompt"][slice(*row["cut"])] == "t"
     assert len(list(examples(blob, template=template))) == 2
 
 
