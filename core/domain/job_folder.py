@@ -44,30 +44,37 @@ class JobFolder:
 
     @property
     def spec(self) -> Path:
+        """What the trainer is asked, written before it starts."""
         return self.root / "spec.json"
 
     @property
     def data(self) -> Path:
+        """Rendered rows."""
         return self.root / "data"
 
     @property
     def chain(self) -> Path:
+        """Artefacts of the parent's chain."""
         return self.root / "chain"
 
     @property
     def events(self) -> Path:
+        """What the trainer says, a line an event."""
         return self.root / "events.jsonl"
 
     @property
     def log(self) -> Path:
+        """The trainer's stdout and stderr."""
         return self.root / "trainer.log"
 
     @property
     def checkpoints(self) -> Path:
+        """From which an interrupted trainer resumes."""
         return self.root / "checkpoints"
 
     @property
     def out(self) -> Path:
+        """The version's artefact, manifest last."""
         return self.root / "out"
 
 
