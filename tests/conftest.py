@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import postgres_server
@@ -45,9 +46,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         path = tmp_path / "registry.sqlite"
         shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
         return f"sqlite:///{path}"
-    # Emptying takes a twentieth of the time that copying a template does. No test changes this one's schema.
+    # Emptying takes a fraction of the time that copying a template does. No test changes this one's schema.
     url: str = request.getfixturevalue("postgres_database")
-    postgres_server.empty(url, tables=JOB.metadata.tables)
+    postgres_server.empty(url, tables=[table.name for table in reversed(JOB.metadata.sorted_tables)])
     return url
 
 
@@ -67,9 +68,9 @@ def bare_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
 def registry(database_url: str) -> Iterator[Registry]:
     """A registry with the default project; what a test leaves behind must be a legal history."""
     opened = Registry(database_url)
-    with opened.write() as work:
-        projects.ensure_default(work)
-    yield opened
-    with opened.read() as work:
-        assert_legal(work)
-    opened.close()
+    with closing(opened):
+        with opened.write() as work:
+            projects.ensure_default(work)
+        yield opened
+        with opened.read() as work:
+            assert_legal(work)

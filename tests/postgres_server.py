@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -30,9 +31,12 @@ def _installed() -> Path:
     return Path(found.submodule_search_locations[0])
 
 
-def _adopt_binaries(root: Path) -> Path:
-    """Copy the wheel's server to where any user may execute it, libraries beside it as in site-packages."""
+def _binaries(root: Path) -> Path:
+    """Return the server's programs: the wheel's own, or copies under ``root`` where other users cannot reach those."""
     package = _installed()
+    if os.geteuid() != 0 or all(folder.stat().st_mode & stat.S_IXOTH for folder in package.parents):
+        return package / "pginstall" / "bin"
+    # The libraries must lie beside the programs as they do in site-packages.
     shutil.copytree(package / "pginstall", root / package.name / "pginstall")
     shutil.copytree(package.with_name(f"{package.name}.libs"), root / f"{package.name}.libs")
     return root / package.name / "pginstall" / "bin"
@@ -46,7 +50,7 @@ def running() -> Iterator[str]:
     root.chmod(0o755)
     user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     owner = pwd.getpwnam(user)
-    binaries, data = _adopt_binaries(root), root / "data"
+    binaries, data = _binaries(root), root / "data"
     data.mkdir(mode=0o700)
     os.chown(data, owner.pw_uid, owner.pw_gid)
 
@@ -78,10 +82,11 @@ def execute(server_url: str, statement: str) -> None:
 
 
 def empty(url: str, *, tables: Iterable[str]) -> None:
-    """Take every row out of a database, and every connection that an earlier test's processes left to it."""
+    """Take every row out of ``tables`` (children first), and close what an earlier test's processes left open."""
     others = "datname = current_database() AND pid <> pg_backend_pid()"
-    execute(url, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
-    execute(url, f"TRUNCATE {', '.join(tables)}")
+    end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"
+    # Not TRUNCATE, which makes new files: the tables are small.
+    execute(url, "; ".join([end, *(f"DELETE FROM {table}" for table in tables)]))
 
 
 def database_url(server_url: str, name: str) -> str:

@@ -23,10 +23,17 @@ class Work:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._hooks: list[Callable[[], None]] = []
+        self._now_ms: int | None = None
 
     def now_ms(self) -> int:
-        """Return the database's clock in milliseconds since the epoch."""
-        return int(self.connection.execute(select(_CLOCKS[self.connection.dialect.name])).scalar_one())
+        """Return the moment of this work by the database's clock, in milliseconds since the epoch.
+
+        It is read once: all that one work writes happens at one moment.
+        """
+        if self._now_ms is None:
+            clock = _CLOCKS[self.connection.dialect.name]
+            self._now_ms = int(self.connection.execute(select(clock)).scalar_one())
+        return self._now_ms
 
     def after_commit(self, hook: Callable[[], None]) -> None:
         """Run ``hook`` once this work is committed; a rollback forgets it."""

@@ -1,13 +1,18 @@
 """How a job ends other than by success, and what ends with it."""
 
+from typing import Final
+
 from core.domain.jobs import JobKind, JobState
 from core.domain.records import BaseModelState, Job
 from core.registry import base_models, jobs
 from core.registry.work import Work
 
+MAX_DETAIL: Final = 4_000
+
 
 def end(work: Work, job: Job, *, to: JobState, actor: str, code: str | None = None, detail: str | None = None) -> Job:
     """End ``job`` as failed or cancelled; a base model whose inspection ends so has failed with it."""
+    detail = None if detail is None else _storable(detail)
     changes = {"error_code": code, "error_detail": detail}
     data = {"code": code, "detail": detail} if code else None
     ended = jobs.move(work, job, to=to, actor=actor, changes=changes, data=data)
@@ -15,3 +20,8 @@ def end(work: Work, job: Job, *, to: JobState, actor: str, code: str | None = No
         error = detail or f"the inspection was {to}"
         base_models.change(work, ended.base_model_id, state=BaseModelState.FAILED, error=error)
     return ended
+
+
+def _storable(text: str) -> str:
+    """Return ``text`` as both databases can hold it: a trainer's last words must never keep its job from ending."""
+    return text[:MAX_DETAIL].encode("utf-8", "replace").decode().replace("\0", "?")

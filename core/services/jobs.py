@@ -34,6 +34,7 @@ __all__ = [
     "sweep",
 ]
 
+MAX_EVENT_NUMBER: Final = 2**62  # more would not fit the column
 _RETRIABLE: Final = frozenset({JobState.FAILED, JobState.REJECTED, JobState.CANCELLED})
 
 
@@ -110,6 +111,7 @@ def queue_position(work: Work, *, project_id: str, job_id: str) -> int | None:
 def events(work: Work, *, project_id: str, job_id: str, after: int = 0, limit: int = 100) -> Page[Event]:
     """Return the job's events with a number above ``after``, oldest first."""
     job = get(work, project_id=project_id, job_id=job_id)
+    after = min(after, MAX_EVENT_NUMBER)
     return event_rows.page(work, subject_id=job.id, after=after, limit=Cursor(limit, None, "asc").limit)
 
 

@@ -63,6 +63,7 @@ def submit(work: Work, *, project_id: str, submission: TaskSubmission, dispatche
     require_name(submission.name)
     model = require_model(work, project_id=project_id, reference=submission.model)
     plan = _plan(work, model, submission)
+    _hold_files(work, project_id, submission)
     seq = models.next_seq(work, model.id)
     require_model(work, project_id=project_id, reference=model.id)  # now locked: it may have been deleted meanwhile
     if tasks.find_named(work, model_id=model.id, name=submission.name):
@@ -148,17 +149,23 @@ def _plan(work: Work, model: Model, submission: TaskSubmission) -> _Plan:
 
 
 def _files(work: Work, project_id: str, submission: TaskSubmission) -> tuple[Dataset, Dataset | None]:
-    """Return the training and evaluation files, locked against deletion; they must be of one format."""
-    found = []
-    for dataset_id in filter(None, (submission.dataset_id, submission.eval_dataset_id)):
-        dataset_rows.lock(work, datasets.get(work, project_id=project_id, dataset_id=dataset_id).id)
-        found.append(datasets.get(work, project_id=project_id, dataset_id=dataset_id))
-    train, held_out = found[0], found[1] if len(found) > 1 else None
-    if held_out and held_out.format != train.format:
+    """Return the training and evaluation files, which must be of one format."""
+    train = datasets.get(work, project_id=project_id, dataset_id=submission.dataset_id)
+    if submission.eval_dataset_id is None:
+        return train, None
+    held_out = datasets.get(work, project_id=project_id, dataset_id=submission.eval_dataset_id)
+    if held_out.format != train.format:
         message = f"must be of the training file's format, {train.format}"
         places = [Place(loc=("eval_dataset_id",), message=message)]
         raise InvalidError("the two files are of different formats", code="invalid_dataset", places=places)
     return train, held_out
+
+
+def _hold_files(work: Work, project_id: str, submission: TaskSubmission) -> None:
+    """Keep the files from being deleted until the task that needs them is there."""
+    for dataset_id in sorted(filter(None, {submission.dataset_id, submission.eval_dataset_id})):
+        dataset_rows.lock(work, dataset_id)
+        datasets.get(work, project_id=project_id, dataset_id=dataset_id)
 
 
 def _require_parent(work: Work, model: Model, *, expected: str | None) -> None:

@@ -409,3 +409,14 @@ def test_a_deadline_is_set_where_the_spec_has_a_timeout(registry: Registry, desk
     assert held.deadline_ms is not None
     assert held.lease_ms is not None
     assert held.deadline_ms - held.lease_ms == 1000 * (100 - LEASE_SECONDS)
+
+
+def test_the_last_words_of_a_trainer_never_keep_its_job_from_ending(registry: Registry) -> None:
+    submit(registry, "a")
+    held = claimed(registry)
+    with registry.write() as work:
+        jobs.fail(work, job_id=held.id, fence=fence_of(held), code="crash", detail="\0 \ud800 " + "x" * 10_000)
+    detail = look(registry, held).error_detail
+    assert detail is not None
+    assert detail.startswith("? ? xxx")
+    assert len(detail) == 4_000

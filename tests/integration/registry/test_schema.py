@@ -1,5 +1,7 @@
 """The schema is the migrations' only, and the same on both databases."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -29,6 +31,13 @@ def engine(bare_database_url: str) -> Iterator[Engine]:
 def test_the_revisions_make_the_tables_that_the_code_knows(bare_database_url: str) -> None:
     assert drift(bare_database_url) is None
     upgrade(bare_database_url)
+    assert drift(bare_database_url) is None
+
+
+def test_two_processes_may_upgrade_at_once(bare_database_url: str) -> None:
+    program = f"from migrations.commands import upgrade; upgrade({bare_database_url!r})"
+    both = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
+    assert [each.wait(timeout=60) for each in both] == [0, 0]
     assert drift(bare_database_url) is None
 
 

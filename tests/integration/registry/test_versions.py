@@ -67,9 +67,8 @@ def test_a_version_is_found_by_every_kind_of_reference(registry: Registry, desk:
     assert resolve(registry, "desk:stable").number == 0
 
 
-@pytest.mark.parametrize(
-    ("reference", "code"),
-    [
+def test_a_reference_to_nothing_is_missing(registry: Registry) -> None:
+    for reference, code in (
         ("nobody", "model_not_found"),
         ("nobody@1", "model_not_found"),
         ("", "model_not_found"),
@@ -79,12 +78,10 @@ def test_a_version_is_found_by_every_kind_of_reference(registry: Registry, desk:
         ("desk@" + "9" * 30, "version_not_found"),
         ("desk:best", "alias_not_found"),
         ("ver_0", "version_not_found"),
-    ],
-)
-def test_a_reference_to_nothing_is_missing(registry: Registry, reference: str, code: str) -> None:
-    with pytest.raises(MissingError) as missing:
-        resolve(registry, reference)
-    assert missing.value.code == code
+    ):
+        with pytest.raises(MissingError) as missing:
+            resolve(registry, reference)
+        assert missing.value.code == code
 
 
 def test_another_projects_version_does_not_exist(registry: Registry) -> None:

@@ -1,0 +1,33 @@
+import pytest
+
+from core.services.evaluations import backward_transfer, forgetting, overall_accuracy, plasticity
+
+SCORES = ((0.9, None, None), (0.95, 0.8, None), (0.6, 0.7, 1.0))
+
+
+def test_the_figures_follow_their_definitions() -> None:
+    assert overall_accuracy(SCORES) == pytest.approx((0.6 + 0.7 + 1.0) / 3)
+    assert backward_transfer(SCORES) == pytest.approx(((0.6 - 0.9) + (0.7 - 0.8)) / 2)
+    assert forgetting(SCORES) == pytest.approx(((0.95 - 0.6) + (0.8 - 0.7)) / 2)
+    assert plasticity(SCORES) == pytest.approx((0.9 + 0.8 + 1.0) / 3)
+
+
+def test_one_task_has_nothing_to_forget() -> None:
+    assert overall_accuracy(((0.5,),)) == 0.5
+    assert plasticity(((0.5,),)) == 0.5
+    assert backward_transfer(((0.5,),)) is None
+    assert forgetting(((0.5,),)) is None
+
+
+def test_no_figure_is_drawn_from_cells_that_were_not_measured() -> None:
+    gaps = ((0.9, None), (None, 0.8))
+    assert overall_accuracy(gaps) is None
+    assert backward_transfer(gaps) is None
+    assert forgetting(gaps) is None
+    assert plasticity(gaps) == pytest.approx(0.85)
+
+
+@pytest.mark.parametrize("figure", [overall_accuracy, backward_transfer, forgetting, plasticity])
+def test_nothing_learned_has_no_figures(figure: object) -> None:
+    assert callable(figure)
+    assert figure(()) is None
