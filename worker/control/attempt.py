@@ -87,7 +87,8 @@ class Attempt:
         log.info("trainer.ended", job_id=self.claim.job.id, reason=ending.reason, exit_code=ending.exit_code)
         if ending.reason is EndReason.LOST:
             raise LostLeaseError("the lease ran out while the trainer was running")
-        if ending.reason is EndReason.EXITED and ending.exit_code == ExitCode.OK:
+        if ending.exit_code == ExitCode.OK and ending.reason is not EndReason.CANCELLED:
+            # Also when it was just told to stop: what is complete is not thrown away.
             kind.finish(self.claim, self.context, folder=folder, heart=self.heart, scores=ending.scores)
             log.info("job.finished", job_id=self.claim.job.id, fence=self.claim.fence)
             return True

@@ -3,36 +3,16 @@
 import dataclasses
 import json
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fake_desk import FakeDesk
+from one_attempt import await_that, folder_of, is_alive, run
 
 from core.domain.job_folder import PhaseEvent, ProgressEvent
-from core.domain.jobs import JobKind
 from core.storage import manifests
 from core.storage.artefacts import LocalArtefactStore
 from worker.control.context import WorkerContext
-from worker.control.loop import run_next
-
-
-def run(context: WorkerContext, *, stop: threading.Event | None = None) -> bool:
-    stop = stop or threading.Event()
-    return run_next(context, stop_requested=stop.is_set, chores=lambda: None)
-
-
-def folder_of(context: WorkerContext) -> Path:
-    return context.jobs_dir / "job_1" / "1"
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 def test_nothing_queued_is_nothing_done(context: WorkerContext, desk: FakeDesk) -> None:
@@ -78,7 +58,7 @@ def test_training_rows_and_held_out_rows_share_none(context: WorkerContext, desk
     stop = threading.Event()
     worker = threading.Thread(target=lambda: run(context, stop=stop))
     worker.start()
-    _await((folder_of(context) / "events.jsonl").exists)
+    await_that((folder_of(context) / "events.jsonl").exists)
     data = folder_of(context) / "data"
     train = (data / "train.jsonl").read_text().splitlines()
     held_out = (data / "eval-task_1.jsonl").read_text().splitlines()
@@ -154,7 +134,7 @@ def test_a_trainer_that_ignores_a_polite_stop_is_killed_with_its_helpers(
     worker = threading.Thread(target=lambda: run(context))
     worker.start()
     helper = folder_of(context) / "helper.pid"
-    _await(lambda: helper.exists() and helper.read_text() != "")
+    await_that(lambda: helper.exists() and helper.read_text() != "")
     desk.cancel_requested = True
     worker.join()
 
@@ -204,99 +184,6 @@ def test_a_worker_that_must_stop_puts_its_job_back(context: WorkerContext, desk:
     assert desk.outcome == "released"
 
 
-def test_a_lost_lease_kills_the_trainer_and_nothing_is_written(context: WorkerContext, desk: FakeDesk) -> None:
-    desk.behaviour = "free"
-    worker = threading.Thread(target=lambda: run(context))
-    worker.start()
-    _await((folder_of(context) / "events.jsonl").exists)
-    desk.lost = True
-    worker.join()
-
-    assert desk.outcome is None
-    assert not is_alive(int((folder_of(context) / "trainer.pid").read_text()))
-
-
-def test_a_registry_that_is_away_for_longer_than_the_lease_stops_the_trainer(
-    context: WorkerContext, desk: FakeDesk
-) -> None:
-    desk.behaviour = "slow"
-    quick = dataclasses.replace(context, timings=dataclasses.replace(context.timings, lease=2))
-    worker = threading.Thread(target=lambda: run(quick))
-    worker.start()
-    _await((folder_of(context) / "events.jsonl").exists)
-    desk.away = 10_000
-    started = time.monotonic()
-    worker.join()
-
-    assert time.monotonic() - started < 4
-    assert desk.outcome is None
-    assert not is_alive(int((folder_of(context) / "trainer.pid").read_text()))
-
-
-def test_a_registry_that_is_away_for_a_moment_loses_nothing(context: WorkerContext, desk: FakeDesk) -> None:
-    desk.behaviour = "brief"
-    worker = threading.Thread(target=lambda: run(context))
-    worker.start()
-    _await((folder_of(context) / "events.jsonl").exists)
-    desk.away = 5
-    worker.join()
-
-    assert desk.outcome == "published"
-    assert [event.step for event in desk.events if isinstance(event, ProgressEvent)] == list(range(1, 21))
-
-
-def test_a_job_that_cannot_fit_on_the_disk_says_so(context: WorkerContext, desk: FakeDesk) -> None:
-    run(dataclasses.replace(context, min_free_bytes=1 << 60))
-
-    assert (desk.outcome, desk.code) == ("failed", "disk_full")
-
-
-def test_a_missing_dataset_fails_the_job_and_not_the_worker(context: WorkerContext, desk: FakeDesk) -> None:
-    desk.train_sha256 = "0" * 64
-
-    run(context)
-
-    assert (desk.outcome, desk.code) == ("failed", "blob_not_found")
-
-
-def test_a_kind_that_this_worker_does_not_know_fails_with_advice(context: WorkerContext, desk: FakeDesk) -> None:
-    desk.kind = JobKind.EXPORT
-
-    run(context)
-
-    assert (desk.outcome, desk.code) == ("failed", "unsupported_kind")
-
-
-def test_an_inspected_base_model_lies_under_its_digest(context: WorkerContext, desk: FakeDesk) -> None:
-    desk.kind = JobKind.INSPECT
-
-    run(context)
-
-    assert desk.outcome == "recorded"
-    assert desk.facts is not None
-    assert desk.path == str(context.base_models_dir / "tiny" / desk.facts.digest[:16])
-    assert [path.name for path in (context.base_models_dir / "tiny").iterdir()] == [desk.facts.digest[:16]]
-
-
-def test_a_base_model_inspected_twice_is_kept_once(context: WorkerContext, desk: FakeDesk) -> None:
-    desk.kind = JobKind.INSPECT
-    desk.claimable = 2
-
-    run(context)
-    run(context)
-
-    assert len(list((context.base_models_dir / "tiny").iterdir())) == 1
-
-
-def test_a_base_model_that_cannot_be_read_fails_its_job(context: WorkerContext, desk: FakeDesk) -> None:
-    desk.kind = JobKind.INSPECT
-    desk.behaviour = "broken"
-
-    run(context)
-
-    assert (desk.outcome, desk.code) == ("failed", "invalid_spec")
-
-
 def test_the_heart_beats_while_the_trainer_works(context: WorkerContext, desk: FakeDesk) -> None:
     desk.behaviour = "brief"
 
@@ -313,10 +200,3 @@ def test_no_file_descriptor_is_left_open(context: WorkerContext, desk: FakeDesk)
     run(context)
 
     assert len(list(Path("/proc/self/fd").iterdir())) == before
-
-
-def _await(condition: Callable[[], bool], *, seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)

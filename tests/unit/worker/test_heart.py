@@ -11,7 +11,7 @@ from worker.control.desk import Claim
 from worker.control.heart import Heart
 
 CLAIM = Claim(job=job(), fence=1, seconds_left=None)
-BRIEF = dataclasses.replace(QUICK, lease=0.8, beat=0.05)
+BRIEF = dataclasses.replace(QUICK, lease=2.0, beat=0.05)
 
 
 def heart_of(desk: FakeDesk) -> Heart:
@@ -20,7 +20,7 @@ def heart_of(desk: FakeDesk) -> Heart:
 
 def test_a_claim_that_beats_is_trusted_beyond_its_first_lease(desk: FakeDesk) -> None:
     with heart_of(desk) as heart:
-        time.sleep(1.0)
+        time.sleep(2.2)
 
         assert not heart.lost
 

@@ -1,0 +1,75 @@
+"""An attempt when the lease, the registry, the disk or the data fail."""
+
+import dataclasses
+import threading
+import time
+
+from fake_desk import FakeDesk
+from one_attempt import await_that, folder_of, is_alive, run
+
+from core.domain.job_folder import ProgressEvent
+from core.domain.jobs import JobKind
+from worker.control.context import WorkerContext
+
+
+def test_a_lost_lease_kills_the_trainer_and_nothing_is_written(context: WorkerContext, desk: FakeDesk) -> None:
+    desk.behaviour = "free"
+    worker = threading.Thread(target=lambda: run(context))
+    worker.start()
+    await_that((folder_of(context) / "events.jsonl").exists)
+    desk.lost = True
+    worker.join()
+
+    assert desk.outcome is None
+    assert not is_alive(int((folder_of(context) / "trainer.pid").read_text()))
+
+
+def test_a_registry_that_is_away_for_longer_than_the_lease_stops_the_trainer(
+    context: WorkerContext, desk: FakeDesk
+) -> None:
+    desk.behaviour = "slow"
+    quick = dataclasses.replace(context, timings=dataclasses.replace(context.timings, lease=2))
+    worker = threading.Thread(target=lambda: run(quick))
+    worker.start()
+    await_that((folder_of(context) / "events.jsonl").exists)
+    desk.away = 10_000
+    started = time.monotonic()
+    worker.join()
+
+    assert time.monotonic() - started < 4
+    assert desk.outcome is None
+    assert not is_alive(int((folder_of(context) / "trainer.pid").read_text()))
+
+
+def test_a_registry_that_is_away_for_a_moment_loses_nothing(context: WorkerContext, desk: FakeDesk) -> None:
+    desk.behaviour = "brief"
+    worker = threading.Thread(target=lambda: run(context))
+    worker.start()
+    await_that((folder_of(context) / "events.jsonl").exists)
+    desk.away = 5
+    worker.join()
+
+    assert desk.outcome == "published"
+    assert [event.step for event in desk.events if isinstance(event, ProgressEvent)] == list(range(1, 21))
+
+
+def test_a_job_that_cannot_fit_on_the_disk_says_so(context: WorkerContext, desk: FakeDesk) -> None:
+    run(dataclasses.replace(context, min_free_bytes=1 << 60))
+
+    assert (desk.outcome, desk.code) == ("failed", "disk_full")
+
+
+def test_a_missing_dataset_fails_the_job_and_not_the_worker(context: WorkerContext, desk: FakeDesk) -> None:
+    desk.train_sha256 = "0" * 64
+
+    run(context)
+
+    assert (desk.outcome, desk.code) == ("failed", "blob_not_found")
+
+
+def test_a_kind_that_this_worker_does_not_know_fails_with_advice(context: WorkerContext, desk: FakeDesk) -> None:
+    desk.kind = JobKind.EXPORT
+
+    run(context)
+
+    assert (desk.outcome, desk.code) == ("failed", "unsupported_kind")
