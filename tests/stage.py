@@ -4,11 +4,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import update
+
 from core.domain.base_facts import BaseFacts
 from core.domain.job_folder import ScoreEvent
 from core.domain.manifest import DeltaSummary, Manifest, Provenance
 from core.domain.records import BaseModel, Dataset, Job, Model, Task, Version
 from core.learning.recipe import TaskSpec
+from core.registry.tables import JOB
 from core.registry.work import Registry, Work
 from core.services import base_models, datasets, jobs, models, tasks, trainer_specs, versions
 from core.services.projects import DEFAULT_PROJECT_ID as PROJECT
@@ -152,3 +155,15 @@ def result(task_id: str, value: float, *, subject: str = "result", metric: str =
     return ScoreEvent.model_validate(
         {"subject": subject, "task_id": task_id, "metric": metric, "value": value, "n_rows": 60},
     )
+
+
+def look(registry: Registry, job: Job) -> Job:
+    """Return the job as it is now."""
+    with registry.read() as work:
+        return jobs.get(work, project_id=PROJECT, job_id=job.id)
+
+
+def expire(registry: Registry, job: Job) -> None:
+    """Let the job's lease end now."""
+    with registry.write() as work:
+        work.connection.execute(update(JOB).where(JOB.c.id == job.id).values(lease_ms=work.now_ms() - 1))

@@ -1,0 +1,236 @@
+"""Jobs, as the workers see them that hold them, or held them once."""
+
+import pytest
+from stage import (
+    LEASE_SECONDS,
+    PROJECT,
+    artefact_of,
+    claimed,
+    expire,
+    fence_of,
+    learn,
+    look,
+    manifest_of,
+    publish,
+    submit,
+)
+
+from core.domain.errors import ConflictError, IllegalMoveError, LostLeaseError
+from core.domain.job_folder import CheckpointEvent, PhaseEvent, ProgressEvent
+from core.domain.jobs import JobState, Phase
+from core.domain.records import Job, Model
+from core.registry import jobs as job_rows
+from core.registry.work import Registry
+from core.services import jobs, versions
+
+pytestmark = pytest.mark.usefixtures("desk")
+
+
+def test_the_database_itself_refuses_a_second_active_job(registry: Registry) -> None:
+    submit(registry, "a")
+    _, second = submit(registry, "b")
+    claimed(registry)
+    running = {"owner": "x", "fence": 9, "lease_ms": 1}
+    with pytest.raises(ConflictError), registry.write() as work:
+        job_rows.move(work, second, to=JobState.RUNNING, actor="x", changes=running)
+    with pytest.raises(ConflictError), registry.write() as work:
+        job_rows.move(work, second, to=JobState.PAUSED, actor="x")
+
+
+def test_a_released_job_keeps_its_place(registry: Registry) -> None:
+    _, first = submit(registry, "a")
+    submit(registry, "b")
+    held = claimed(registry)
+    with registry.write() as work:
+        freed = jobs.release(work, job_id=held.id, fence=fence_of(held))
+    assert (freed.state, freed.barren, freed.owner) == (JobState.QUEUED, 0, None)
+    again = claimed(registry)
+    assert (again.id, again.fence, again.claims) == (first.id, 2, 2)
+
+
+def test_a_beat_renews_the_lease_and_tells_of_a_wish_to_cancel(registry: Registry) -> None:
+    submit(registry, "a")
+    held = claimed(registry, lease_seconds=1)
+    with registry.write() as work:
+        answer = jobs.beat(work, job_id=held.id, fence=fence_of(held), lease_seconds=1000)
+        assert not answer.cancel_requested
+        jobs.cancel(work, project_id=PROJECT, job_id=held.id)
+        assert jobs.beat(work, job_id=held.id, fence=fence_of(held), lease_seconds=1000).cancel_requested
+    lease_ms, before_ms = look(registry, held).lease_ms, held.lease_ms
+    assert lease_ms is not None
+    assert before_ms is not None
+    assert lease_ms > before_ms + 900_000
+
+
+def test_a_swept_job_runs_again_under_a_new_fence(registry: Registry) -> None:
+    submit(registry, "a")
+    held = claimed(registry)
+    with registry.write() as work:
+        assert jobs.sweep(work, barren_limit=3) == ()
+    expire(registry, held)
+    with registry.write() as work:
+        (swept,) = jobs.sweep(work, barren_limit=3)
+        assert (swept.state, swept.barren) == (JobState.QUEUED, 1)
+    again = claimed(registry, "worker-2")
+    assert (again.id, again.fence) == (held.id, fence_of(held) + 1)
+
+
+STALE_CALLS = {
+    "beat": lambda work, key: jobs.beat(work, **key, lease_seconds=1),
+    "record": lambda work, key: jobs.record(work, **key, events=[CheckpointEvent(step=1)]),
+    "fail": lambda work, key: jobs.fail(work, **key, code="crash", detail=""),
+    "confirm_cancelled": lambda work, key: jobs.confirm_cancelled(work, **key),
+    "release": lambda work, key: jobs.release(work, **key),
+}
+
+
+def lose(registry: Registry, stale: Job) -> Job:
+    """Let another worker claim the job; return it as that worker holds it."""
+    expire(registry, stale)
+    with registry.write() as work:
+        jobs.sweep(work, barren_limit=3)
+    return claimed(registry, "worker-2")
+
+
+@pytest.mark.parametrize("verb", STALE_CALLS)
+def test_a_stale_holder_writes_nothing(registry: Registry, verb: str) -> None:
+    submit(registry, "a")
+    stale = claimed(registry)
+    now = lose(registry, stale)
+    with pytest.raises(LostLeaseError), registry.write() as work:
+        STALE_CALLS[verb](work, {"job_id": stale.id, "fence": stale.fence})
+    assert look(registry, stale) == now
+
+
+def test_a_stale_holder_publishes_nothing(registry: Registry) -> None:
+    submit(registry, "a")
+    stale = claimed(registry)
+    with registry.read() as work:
+        manifest, key = manifest_of(work, stale), artefact_of(stale)
+    now = lose(registry, stale)
+    with pytest.raises(LostLeaseError), registry.write() as work:
+        versions.publish(work, job_id=stale.id, fence=fence_of(stale), manifest=manifest, scores=[], artefact=key)
+    assert look(registry, stale) == now
+    with registry.read() as work:
+        assert [version.number for version in versions.page(work, project_id=PROJECT, model="desk").data] == [0]
+    with registry.write() as work:
+        assert publish(work, now).number == 1
+
+
+def test_a_job_that_kills_its_workers_is_poison(registry: Registry) -> None:
+    _, job = submit(registry, "a")
+    _, next_job = submit(registry, "b")
+    for _ in range(3):
+        held = claimed(registry)
+        expire(registry, held)
+        with registry.write() as work:
+            jobs.sweep(work, barren_limit=3)
+    over = look(registry, job)
+    assert (over.state, over.error_code, over.claims) == (JobState.FAILED, "poison_job", 3)
+    assert claimed(registry).id == next_job.id
+
+
+def test_a_checkpoint_forgives_the_deaths_before_it(registry: Registry) -> None:
+    _, job = submit(registry, "a")
+    for _ in range(2):
+        held = claimed(registry)
+        expire(registry, held)
+        with registry.write() as work:
+            jobs.sweep(work, barren_limit=3)
+    held = claimed(registry)
+    with registry.write() as work:
+        jobs.record(work, job_id=held.id, fence=fence_of(held), events=[CheckpointEvent(step=10)])
+    assert look(registry, job).barren == 0
+
+
+def test_the_sweep_cancels_what_was_to_be_cancelled(registry: Registry) -> None:
+    submit(registry, "a")
+    held = claimed(registry)
+    with registry.write() as work:
+        jobs.cancel(work, project_id=PROJECT, job_id=held.id)
+    expire(registry, held)
+    with registry.write() as work:
+        (swept,) = jobs.sweep(work, barren_limit=3)
+    assert swept.state is JobState.CANCELLED
+
+
+def test_cancel_wins_over_a_later_publication(registry: Registry) -> None:
+    submit(registry, "a")
+    held = claimed(registry)
+    with registry.write() as work:
+        jobs.cancel(work, project_id=PROJECT, job_id=held.id)
+    with pytest.raises(ConflictError) as refused, registry.write() as work:
+        publish(work, held)
+    assert refused.value.code == "cancel_requested"
+    with registry.write() as work:
+        assert jobs.confirm_cancelled(work, job_id=held.id, fence=fence_of(held)).state is JobState.CANCELLED
+    with registry.read() as work:
+        assert versions.page(work, project_id=PROJECT, model="desk").data[0].number == 0
+
+
+def test_publication_wins_over_a_later_cancel(registry: Registry) -> None:
+    learn(registry, "a")
+    with registry.read() as work:
+        (job,) = jobs.page(work, project_id=PROJECT, model="desk").data
+    with pytest.raises(IllegalMoveError) as refused, registry.write() as work:
+        jobs.cancel(work, project_id=PROJECT, job_id=job.id)
+    assert refused.value.code == "wrong_state"
+
+
+def test_a_job_that_expected_another_parent_fails_and_the_next_one_runs(registry: Registry) -> None:
+    with registry.read() as work:
+        zero = versions.resolve(work, project_id=PROJECT, reference="desk").id
+    submit(registry, "a")
+    _, pinned = submit(registry, "b", expected_parent=zero)
+    _, free = submit(registry, "c")
+    first = claimed(registry)
+    with registry.write() as work:
+        publish(work, first)
+    assert claimed(registry).id == free.id
+    over = look(registry, pinned)
+    assert (over.state, over.error_code) == (JobState.FAILED, "parent_conflict")
+
+
+def test_the_trainers_events_become_progress_curves_and_events(registry: Registry) -> None:
+    _, job = submit(registry, "a")
+    held = claimed(registry)
+    reported = [
+        PhaseEvent(phase=Phase.TRAINING),
+        *(ProgressEvent(step=n, total_steps=50, eta_seconds=9.0, values={"loss": 1 / n}) for n in range(1, 41)),
+        CheckpointEvent(step=40),
+        ProgressEvent(step=40, total_steps=50, values={"loss": 0.5, "sparsity": 0.9}),
+    ]
+    with registry.write() as work:
+        jobs.record(work, job_id=held.id, fence=fence_of(held), events=reported)
+        jobs.record(work, job_id=held.id, fence=fence_of(held), events=[PhaseEvent(phase=Phase.TRAINING)])
+    now = look(registry, job)
+    assert (now.phase, now.step, now.total_steps, now.eta_seconds) == (Phase.TRAINING, 40, 50, None)
+    with registry.read() as work:
+        kinds = [event.kind for event in jobs.events(work, project_id=PROJECT, job_id=job.id).data]
+        assert kinds == ["state", "state", "phase", "checkpoint", "progress"]
+        loss = jobs.metrics(work, project_id=PROJECT, job_id=job.id, series=("loss",))
+        assert [point.step for point in loss] == list(range(1, 41))
+        assert loss[-1].value == 0.5
+        thin = jobs.metrics(work, project_id=PROJECT, job_id=job.id, max_points=5)
+        assert [point.step for point in thin if point.series == "loss"] == [1, 11, 21, 30, 40]
+        assert [point.series for point in thin][-1] == "sparsity"
+
+
+def test_a_deadline_is_set_where_the_spec_has_a_timeout(registry: Registry, desk: Model) -> None:
+    submit(registry, "a", spec={"timeout_seconds": 100})
+    held = claimed(registry)
+    assert held.model_id == desk.id
+    assert held.deadline_ms is not None
+    assert held.lease_ms is not None
+    assert held.deadline_ms - held.lease_ms == 1000 * (100 - LEASE_SECONDS)
+
+
+def test_the_last_words_of_a_trainer_never_keep_its_job_from_ending(registry: Registry) -> None:
+    submit(registry, "a")
+    held = claimed(registry)
+    with registry.write() as work:
+        jobs.fail(work, job_id=held.id, fence=fence_of(held), code="crash", detail="\0 \ud800 " + "x" * 10_000)
+    detail = look(registry, held).error_detail
+    assert detail is not None
+    assert detail.startswith("? ? xxx")
+    assert len(detail) == 4_000
