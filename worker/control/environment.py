@@ -48,6 +48,9 @@ def compute_environment(surroundings: Mapping[str, str], compute: Compute, *, on
     kept |= dict.fromkeys(_THREAD_COUNTS, str(compute.threads))
     kept |= {
         "PYTHONUNBUFFERED": "1",
+        # OpenMP's threads otherwise spin while they wait. On cores that the engine also uses, that costs a trainer
+        # several times the time of its steps.
+        "OMP_WAIT_POLICY": "PASSIVE",
         "TOKENIZERS_PARALLELISM": "false",
         # cuBLAS is only deterministic with a fixed workspace.
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
