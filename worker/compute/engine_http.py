@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -174,7 +174,7 @@ async def _cancel_on_disconnect(request: Request, ticket: Ticket, pieces: "async
     pieces.put_nowait(Piece(error=StrataError("the caller is gone")))
 
 
-async def _events(envelope: dict[str, Any], pieces: "asyncio.Queue[Piece]", ticket: Ticket) -> AsyncIterator[str]:
+async def _events(envelope: dict[str, Any], pieces: "asyncio.Queue[Piece]", ticket: Ticket) -> AsyncGenerator[str]:
     try:
         while True:
             piece = await pieces.get()

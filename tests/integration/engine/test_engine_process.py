@@ -145,29 +145,6 @@ def test_a_damaged_version_is_marked_corrupt_and_the_one_before_goes_on(studio: 
     assert state is VersionState.CORRUPT
 
 
-def test_what_is_wrong_is_said_with_its_status_and_code(studio: Studio, engine: EngineProcess) -> None:
-    zero = studio.model("desk")
-    model = {"model": f"{zero.model_id}:latest"}
-    with engine.client() as client:
-        asked = {
-            "no such version": client.post("/v1/completions", json={**ASK, "model": "ver_none"}),
-            "no such alias": client.post("/v1/completions", json={**ASK, "model": "mdl_none:latest"}),
-            "nothing asked": client.post("/v1/completions", json=model),
-            "not JSON": client.post("/v1/completions", content=b"{"),
-            "too long": client.post("/v1/completions", json={**model, "prompt": "a b c d " * 300}),
-            "too large": client.post("/v1/completions", content=b" " * (9 * 1024 * 1024)),
-        }
-    told = {name: (answer.status_code, answer.json()["code"]) for name, answer in asked.items()}
-    assert told == {
-        "no such version": (404, "version_not_found"),
-        "no such alias": (404, "alias_not_found"),
-        "nothing asked": (422, "invalid_request"),
-        "not JSON": (422, "invalid_request"),
-        "too long": (422, "context_length_exceeded"),
-        "too large": (413, "too_large"),
-    }
-
-
 def test_a_restarted_engine_answers_by_the_last_version(
     studio: Studio, engine: EngineProcess, database_url: str, socket_path: Path, tmp_path: Path
 ) -> None:
@@ -191,13 +168,3 @@ def test_a_restarted_engine_answers_by_the_last_version(
     assert live["resident_bytes"] > live["unique_bytes"] > 0
     assert code == 0
     assert not again.socket.exists()
-
-
-def test_a_second_engine_does_not_take_the_socket_of_a_living_one(
-    engine: EngineProcess, database_url: str, socket_path: Path, tmp_path: Path
-) -> None:
-    second = EngineProcess(tmp_path / "data", database_url, socket_path)
-    assert second.process.wait(60) != 0
-    assert "another engine is listening" in second.log.read_text()
-    with engine.client() as client:
-        assert client.get("/healthz").status_code == 200

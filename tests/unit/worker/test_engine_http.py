@@ -1,19 +1,23 @@
 """The engine's door: who may enter on TCP, and where it listens."""
 
+import asyncio
+import json
 import socket
+import stat
 from pathlib import Path
 
-import httpx
 import pytest
 import torch
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from core.domain.errors import InvalidError
+from core.domain.errors import InvalidError, StrataError
 from core.serving.engine import Engine
 from core.serving.loading import VersionLoader
+from core.serving.requests import Piece, Ticket
 from tests.tiny_models import tiny_llama
 from tests.tiny_versions import SetSource, Shelf
-from worker.compute.engine_http import create_app
+from worker.compute.engine_http import _events, _whole, create_app
 from worker.compute.engine_process import device_of, listen
 
 
@@ -83,14 +87,87 @@ def test_a_named_device_is_taken_as_it_is() -> None:
     assert device_of("auto").type in {"cpu", "cuda"}
 
 
-def test_a_stream_that_is_left_stops_decoding(shelf: Shelf, tmp_path: Path) -> None:
+def test_a_stream_that_is_left_stops_decoding() -> None:
+    async def leave_early() -> Ticket:
+        pieces: asyncio.Queue[Piece] = asyncio.Queue()
+        ticket = Ticket(pieces.put_nowait)
+        ticket.listener(Piece(text="The"))
+        events = _events({"id": "x"}, pieces, ticket)
+        assert json.loads((await anext(events)).removeprefix("data: "))["choices"][0]["text"] == "The"
+        await events.aclose()
+        return ticket
+
+    assert asyncio.run(leave_early()).cancelled
+
+
+def test_a_caller_who_hangs_up_stops_decoding() -> None:
+    async def hang_up() -> Ticket:
+        async def receive() -> dict[str, str]:
+            return {"type": "http.disconnect"}
+
+        pieces: asyncio.Queue[Piece] = asyncio.Queue()
+        ticket = Ticket(pieces.put_nowait)
+        with pytest.raises(StrataError, match="gone"):
+            await _whole({}, pieces, Request({"type": "http"}, receive), ticket)
+        return ticket
+
+    assert asyncio.run(hang_up()).cancelled
+
+
+def test_the_socket_of_a_living_engine_is_not_taken(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path / 'engine.sock'}"
+    living = listen(address, secret=None)
+    with pytest.raises(InvalidError, match="another engine"):
+        listen(address, secret=None)
+    living.close()
+
+
+def test_a_socket_is_its_owners_only(tmp_path: Path) -> None:
+    listen(f"unix:{tmp_path / 'run' / 'engine.sock'}", secret=None).close()
+    assert stat.S_IMODE((tmp_path / "run" / "engine.sock").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o700
+
+
+def test_what_is_wrong_is_said_with_its_status_and_code(shelf: Shelf, tmp_path: Path) -> None:
     source = SetSource()
-    reference = source.point("latest", shelf.original())
-    engine = _engine(shelf, source, tmp_path)
-    app = create_app(engine, secret=None, poll_seconds=0.05, load_timeout_seconds=30)
-    body = {"model": reference, "prompt": "The harbour", "max_tokens": 200, "stream": True}
+    model = {"model": source.point("latest", shelf.original())}
+    ask = {"prompt": "yes", "max_tokens": 2}
+    app = create_app(_engine(shelf, source, tmp_path), secret=None, poll_seconds=0.05, load_timeout_seconds=30)
     with TestClient(app) as client:
-        answer: httpx.Response = client.post("/v1/completions", json=body)
-        lines = [line for line in answer.text.split("\n") if line]
-        assert lines[-1] == "data: [DONE]"
-        assert engine.scheduler._batches == []
+        asked = {
+            "no such version": client.post("/v1/completions", json={**ask, "model": "ver_none"}),
+            "no such alias": client.post("/v1/completions", json={**ask, "model": "mdl_none:latest"}),
+            "nothing asked": client.post("/v1/completions", json=model),
+            "not JSON": client.post("/v1/completions", content=b"{"),
+            "too long": client.post("/v1/completions", json={**model, "prompt": "a b c d " * 300}),
+            "too large": client.post("/v1/completions", content=b" " * (9 * 1024 * 1024)),
+        }
+    assert {name: (answer.status_code, answer.json()["code"]) for name, answer in asked.items()} == {
+        "no such version": (404, "version_not_found"),
+        "no such alias": (404, "alias_not_found"),
+        "nothing asked": (422, "invalid_request"),
+        "not JSON": (422, "invalid_request"),
+        "too long": (422, "context_length_exceeded"),
+        "too large": (413, "too_large"),
+    }
+
+
+def test_a_prompt_is_never_echoed(shelf: Shelf, tmp_path: Path) -> None:
+    app = create_app(_engine(shelf, SetSource(), tmp_path), secret=None, poll_seconds=0.05, load_timeout_seconds=30)
+    with TestClient(app) as client:
+        answer = client.post("/v1/completions", json={"model": "m", "prompt": ["my secret"], "seed": "my secret"})
+    assert answer.status_code == 422
+    assert "my secret" not in answer.text
+
+
+def test_health_says_what_is_live_and_what_it_takes(shelf: Shelf, tmp_path: Path) -> None:
+    source = SetSource()
+    child = shelf.child(shelf.original(), seed=1)
+    reference = source.point("latest", child)
+    app = create_app(_engine(shelf, source, tmp_path), secret=None, poll_seconds=0.05, load_timeout_seconds=30)
+    with TestClient(app) as client:
+        client.post("/v1/completions", json={"model": reference, "prompt": "yes", "max_tokens": 2})
+        health = client.get("/healthz").json()
+    assert health["status"] == "ok"
+    assert [(live["version_id"], live["aliases"]) for live in health["live"]] == [(child.version_id, ["latest"])]
+    assert health["resident_bytes"] > health["unique_bytes"] > health["live"][0]["own_bytes"] > 0
