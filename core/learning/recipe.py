@@ -9,6 +9,10 @@ Settings = dict[str, JsonValue]
 Precision = Literal["fp32", "bf16"]
 
 MAX_ADAPTER_SETTINGS: Final = 32
+# A file of a few hundred rows is learned once about this many have been seen, in passes over the file; see
+# docs/decisions/0004. Many more passes over a tiny one only bring it to be known by heart.
+ROWS_SEEN: Final = 1280
+MOST_EPOCHS: Final = 20
 
 
 class Strict(BaseModel):
@@ -20,11 +24,16 @@ class Strict(BaseModel):
 class Training(Strict):
     """How the steps are taken. The defaults of the whole product stand here and nowhere else."""
 
-    epochs: float = Field(6.0, gt=0, le=1000, description="Passes over the training rows; `max_steps` overrides it.")
-    max_steps: int | None = Field(None, ge=1, le=1_000_000, description="Optimiser steps, whatever the epochs say.")
+    epochs: float | None = Field(
+        None,
+        gt=0,
+        le=1000,
+        description="Passes over the training rows; without it as many as a small file needs, and one over a large one.",
+    )
+    max_steps: int | None = Field(None, ge=1, le=1_000_000, description="Optimiser steps; overrides the epochs.")
     batch_size: int = Field(16, ge=1, le=1024, description="Rows of one micro-batch (per process).")
     gradient_accumulation: int = Field(1, ge=1, le=1024, description="Micro-batches of one optimiser step.")
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="AdamW's constant learning rate.")
+    learning_rate: float = Field(2e-3, gt=0, le=1, description="AdamW's constant learning rate.")
     max_grad_norm: float = Field(1.0, gt=0, le=1e6, description="The whole gradient is clipped to this norm.")
     precision: Precision = Field("fp32", description="Type of the matrix products; master weights stay fp32.")
     max_source_tokens: int = Field(512, ge=1, le=131_072, description="Tokens of a prompt; a longer text is cut.")
@@ -39,7 +48,8 @@ class Training(Strict):
         """Return the number of optimiser steps on a file of ``n_rows`` rows."""
         if self.max_steps is not None:
             return self.max_steps
-        return max(1, math.ceil(self.epochs * n_rows / min(self.rows_per_step(processes), n_rows)))
+        epochs = self.epochs or min(max(math.ceil(ROWS_SEEN / n_rows), 1), MOST_EPOCHS)
+        return max(1, math.ceil(epochs * n_rows / min(self.rows_per_step(processes), n_rows)))
 
 
 class Evaluation(Strict):

@@ -111,6 +111,11 @@ def test_default_token_limits_shrink_to_a_small_context(facts: BaseFacts) -> Non
     assert (asked.max_source_tokens, asked.max_target_tokens) == (60, 4)
 
 
+@pytest.mark.parametrize(("rows", "steps"), [(264, 83), (16, 20), (1280, 80), (5000, 313)])
+def test_without_epochs_a_small_file_is_passed_over_more_often(rows: int, steps: int) -> None:
+    assert Training(batch_size=16).steps(rows) == steps
+
+
 def test_steps_are_epochs_over_the_rows_of_a_step() -> None:
     assert Training(epochs=2, batch_size=8).steps(60) == 15
     assert Training(epochs=3, batch_size=4, gradient_accumulation=2).steps(60, processes=2) == 12
