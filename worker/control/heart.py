@@ -66,7 +66,7 @@ class Heart:
             except UnavailableError as error:
                 log.warning("registry.away", error=error.detail)
                 time.sleep(_INSIST_SECONDS)
-        raise LostLeaseError("the registry was away for longer than the lease")
+        raise LostLeaseError("the lease was lost, or could not be renewed in time")
 
     def _run(self) -> None:
         while not self._stop.wait(self._timings.beat) and not self._refused:

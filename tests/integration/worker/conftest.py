@@ -18,7 +18,7 @@ from core.settings import Settings
 
 @pytest.fixture
 def install(tmp_path: Path, database_url: str) -> Iterator[Install]:
-    """Make an installation in a fresh data folder, with quick leases and the fake trainer."""
+    """Make an installation in a fresh data folder, with the fake trainer unless told otherwise."""
     opened: list[Registry] = []
 
     def make(
@@ -26,12 +26,13 @@ def install(tmp_path: Path, database_url: str) -> Iterator[Install]:
         dispatcher: Dispatcher | None = None,
         broker_url: str = "redis://127.0.0.1:1/0",
         compute_command: str = f"{sys.executable} {FAKE_TRAINER}",
+        lease_seconds: float = 30,
     ) -> Installation:
         settings = Settings(
             data_dir=tmp_path / "data",
             database_url=database_url,
             broker_url=broker_url,
-            lease_seconds=2,
+            lease_seconds=lease_seconds,
             beat_seconds=0.25,
             sweep_seconds=0.5,
             poll_seconds=0.1,
@@ -53,9 +54,15 @@ def install(tmp_path: Path, database_url: str) -> Iterator[Install]:
 
 
 @pytest.fixture
-def installation(install: Install) -> Installation:
+def lease_seconds() -> float:
+    """Long enough for a busy machine; tests of recovery ask for less."""
+    return 30
+
+
+@pytest.fixture
+def installation(install: Install, lease_seconds: float) -> Installation:
     """An installation whose base model is inspected and whose model is made."""
-    made = install()
+    made = install(lease_seconds=lease_seconds)
     made.add_base_model()
     made.work_off()
     made.create_model()

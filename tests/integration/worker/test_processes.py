@@ -20,6 +20,7 @@ def trainer_of(installation: Installation, job: Job) -> int:
     return int((installation.folder(job) / "trainer.pid").read_text())
 
 
+@pytest.mark.parametrize("lease_seconds", [4])
 def test_killing_the_worker_leaves_no_orphan_and_a_new_one_finishes_the_job(installation: Installation) -> None:
     job = installation.submit("brief-a")
     with installation.worker() as worker:
