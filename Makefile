@@ -31,6 +31,7 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m migrations.check
+	$(BIN)/python -m api.openapi --check
 
 clean:
 	rm -rf .venv var build *.egg-info
