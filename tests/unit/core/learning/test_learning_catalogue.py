@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,6 +137,17 @@ def test_the_list_of_methods_describes_each_with_its_schema() -> None:
         for info in axis.values():
             for setting in info.settings_class().model_json_schema().get("properties", {}).values():
                 assert setting["description"]
+
+
+def test_every_method_part_and_setting_stands_in_the_reference() -> None:
+    page = (Path(__file__).parents[4] / "docs/reference/methods.md").read_text(encoding="utf-8")
+    headings = {line.strip("# ") for line in page.splitlines() if line.startswith("### ")}
+    assert set(PRESETS) | {name for axis in PARTS.values() for name in axis} == headings
+    classes = [info.settings_class() for axis in PARTS.values() for info in axis.values()]
+    for settings in [*classes, Training]:
+        assert [name for name in settings.model_fields if f"`{name}`" not in page] == []
+    for method in methods():
+        assert method["page"].partition("#")[2] in {heading.replace("+", "") for heading in headings}
 
 
 def test_the_catalogue_never_loads_torch() -> None:
