@@ -41,6 +41,7 @@ USUAL_PORT: Final = 8321
 START_SECONDS: Final = 300.0
 STOP_SECONDS: Final = 30.0
 LOG_LINES: Final = 15
+EXIT_INTERRUPTED: Final = 130
 
 
 class DemoError(Exception):
@@ -68,6 +69,9 @@ def main() -> int:
             found = story(client, console, arguments.set)
             if arguments.keep:
                 console.print(f"\nThe service stays at {running.url}; stop it with: kill {running.process.pid}")
+    except KeyboardInterrupt:
+        console.print("stopped")
+        return EXIT_INTERRUPTED
     except (DemoError, StrataAPIError) as error:
         console.print(f"[bold red]demo failed[/]: {escape(str(error))}", soft_wrap=True)
         return 1
@@ -122,11 +126,11 @@ def ask(client: Client, console: Console) -> list[str]:
     answers = []
     for task in TASKS:
         for question in task.questions():
-            answer = client.generate(MODEL, question.prompt, max_tokens=16, temperature=0.0, stop=["\n"])
+            answer = client.generate(MODEL, question.prompt, max_tokens=16, temperature=0.0)
             answers.append(answer.text)
             console.print(f"[bold]{escape(question.text)}[/]")
             console.print(
-                f"  {escape(plain(answer.text).strip())}  [dim]({answer.version}; wanted: {question.wanted})[/]"
+                f"  {escape(plain(' '.join(answer.text.split())))}  [dim]({answer.version}; wanted: {question.wanted})[/]"
             )
     return answers
 
