@@ -5,6 +5,7 @@ of parts. To add a part: its folder, and one entry in PARTS.
 """
 
 import importlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, cast
@@ -242,7 +243,7 @@ def _settings(axis: Axis, name: str, given: Settings, *, loc: Loc) -> Strict:
     if name not in PARTS[axis]:
         raise _refuse(loc, f"there is no such {axis}", f"one of: {', '.join(PARTS[axis])}")
     try:
-        return PARTS[axis][name].settings_class().model_validate(given)
+        return PARTS[axis][name].settings_class().model_validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
         places = [Place(loc=(*loc, *fault["loc"]), message=fault["msg"]) for fault in error.errors(include_url=False)]
         raise InvalidError("the task's spec cannot be used", places=places) from error

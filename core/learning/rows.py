@@ -19,11 +19,17 @@ from core.weights.tokens import encode_prompt, encode_target
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One rendered row; ``options`` are the labels to choose from, where the task has them."""
+    """One rendered row.
+
+    Attributes:
+        options: the labels to choose from, where the task has them.
+        cut: the span of characters of the prompt that is shortened when the prompt is too long.
+    """
 
     prompt: str
     target: str
     options: tuple[str, ...] | None = None
+    cut: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +44,20 @@ class TokenRow:
 
 
 def read(path: Path) -> list[Row]:
-    """Read JSON Lines of ``{"prompt", "target", "options"?}``."""
+    """Read JSON Lines of ``{"prompt", "target", "options"?, "cut"?}``."""
     rows = []
     with path.open(encoding="utf-8") as file:
         for line in file:
             row = json.loads(line)
-            options = row.get("options")
-            rows.append(Row(row["prompt"], row["target"], None if options is None else tuple(options)))
+            options, cut = row.get("options"), row.get("cut")
+            rows.append(
+                Row(
+                    row["prompt"],
+                    row["target"],
+                    None if options is None else tuple(options),
+                    None if cut is None else (cut[0], cut[1]),
+                ),
+            )
     return rows
 
 
@@ -59,7 +72,7 @@ def tokenise(
     """Tokenise each row once; what is too long is cut."""
     return [
         TokenRow(
-            encode_prompt(tokenizer, row.prompt, family, max_tokens=max_source_tokens),
+            encode_prompt(tokenizer, row.prompt, family, max_tokens=max_source_tokens, cut=row.cut),
             encode_target(tokenizer, row.target, max_tokens=max_target_tokens),
         )
         for row in rows

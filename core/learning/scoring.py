@@ -148,7 +148,8 @@ class Scorer:
         return (chosen_CL * real_CL).sum(dim=1)
 
     def _prompt(self, row: Row) -> list[int]:
-        return encode_prompt(self.tokenizer, row.prompt, self.family, max_tokens=self.max_source_tokens)
+        limit = self.max_source_tokens
+        return encode_prompt(self.tokenizer, row.prompt, self.family, max_tokens=limit, cut=row.cut)
 
     def _sources(self, prompts: list[list[int]]) -> tuple[Tensor, Tensor]:
         """Pad where generation wants it: on the left for causal models, whose answers continue the last column."""

@@ -11,12 +11,22 @@ from core.domain.base_facts import Family
 from core.domain.errors import InvalidError
 
 
-def encode_prompt(tokenizer: Any, text: str, family: Family, *, max_tokens: int | None = None) -> list[int]:
+def encode_prompt(
+    tokenizer: Any,
+    text: str,
+    family: Family,
+    *,
+    max_tokens: int | None = None,
+    cut: tuple[int, int] | None = None,
+) -> list[int]:
     """Return the ids of a prompt.
 
     A causal prompt starts by the tokenizer's own convention and never ends with the end token; a seq2seq source always
-    does. Of a prompt longer than ``max_tokens`` the end is kept, and its control tokens.
+    does. A prompt longer than ``max_tokens`` loses characters at the end of its span ``cut``, as far as that goes; of
+    what is still too long the end is kept, and its control tokens.
     """
+    if max_tokens is not None and cut is not None:
+        text = _shortened(tokenizer, text, family, max_tokens=max_tokens, cut=cut)
     text_ids = encode_text(tokenizer, text)
     framed = list(tokenizer(text, add_special_tokens=True, split_special_tokens=True).input_ids)
     head, tail = _frame(framed, text_ids)
@@ -71,6 +81,18 @@ def end_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     configured = getattr(model.generation_config, "eos_token_id", None)
     more = configured if isinstance(configured, list) else [configured]
     return frozenset(token for token in (tokenizer.eos_token_id, *more) if isinstance(token, int))
+
+
+def _shortened(tokenizer: Any, text: str, family: Family, *, max_tokens: int, cut: tuple[int, int]) -> str:
+    """Return ``text`` with as much of its span ``cut`` as fits; the tokens around a cut may join, so it is measured."""
+    start, end = cut
+    ids = encode_text(tokenizer, text[start:end])
+    keep = len(ids)
+    while (over := len(encode_prompt(tokenizer, text, family)) - max_tokens) > 0 and keep > 0:
+        keep = max(keep - over, 0)
+        kept = tokenizer.decode(ids[:keep], clean_up_tokenization_spaces=False)
+        text, end = text[:start] + kept + text[end:], start + len(kept)
+    return text
 
 
 def _frame(framed: list[int], inner: list[int]) -> tuple[list[int], list[int]]:

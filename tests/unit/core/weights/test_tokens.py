@@ -74,3 +74,22 @@ def test_a_model_without_a_chat_template_refuses_messages(t5: LoadedBase) -> Non
     with pytest.raises(InvalidError) as caught:
         tokens.encode_chat(t5.tokenizer, [{"role": "user", "content": "hello"}])
     assert caught.value.code == "no_chat_template"
+
+
+@pytest.mark.parametrize("name", ["llama", "t5"])
+def test_a_long_text_is_cut_and_never_what_stands_around_it(name: str, request: pytest.FixtureRequest) -> None:
+    loaded: LoadedBase = request.getfixturevalue(name)
+    family = loaded.facts.family
+    head, text, tail = "Which code?\nOptions: a, b\n", "rain on the old roof " * 30, "\nAnswer:"
+    cut = (len(head), len(head) + len(text))
+    limit = len(tokens.encode_prompt(loaded.tokenizer, head + tail, family)) + 12
+    ids = tokens.encode_prompt(loaded.tokenizer, head + text + tail, family, max_tokens=limit, cut=cut)
+    said = loaded.tokenizer.decode(ids, skip_special_tokens=True)
+    assert len(ids) <= limit
+    assert said.startswith(f"{head}rain on")
+    assert said.endswith(tail)
+
+
+def test_a_prompt_that_fits_is_not_cut(llama: LoadedBase) -> None:
+    ids = tokens.encode_prompt(llama.tokenizer, "one two three", "causal")
+    assert tokens.encode_prompt(llama.tokenizer, "one two three", "causal", max_tokens=len(ids), cut=(4, 7)) == ids
