@@ -97,6 +97,9 @@ class Embedded:
         self._announce(base)
 
     def _answers(self) -> bool:
+        # Asking the API about an engine that is not there yet would fill its log with warnings.
+        if not service.engine_listens(self._settings):
+            return False
         try:
             self._client.ready()
         except (ServiceUnreachableError, ServiceUnavailableError):

@@ -117,6 +117,15 @@ def require_free_port(settings: Settings) -> None:
             ) from error
 
 
+def engine_listens(settings: Settings) -> bool:
+    """Whether something answers at the engine's socket; of an engine on TCP only the API can tell."""
+    scheme, _, path = _engine_address(settings).partition(":")
+    if scheme != "unix":
+        return True
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(path) == 0
+
+
 def _home_of(package: str) -> Path:
     """Return the folder that holds a package: never the current one, which may hold another of that name."""
     found = importlib.util.find_spec(package)
