@@ -80,8 +80,10 @@ class TaskRun:
             accelerator=accelerator,
         )
 
-    def run(self) -> str:
+    def run(self) -> str | None:
         """Carry the task to its end and return the SHA-256 of the new version's manifest.
+
+        Of several processes the first one alone evaluates and publishes; the others return None.
 
         Raises:
             CancelledError: `stopping` said so.
@@ -94,6 +96,8 @@ class TaskRun:
         chain = self._chain()
         pristine = self._become_parent(chain)
         method, adapter = self._learn(chain, checkpoints, notes)
+        if not self.accelerator.is_main_process:
+            return None
         delta = method.composition.delta(method.adapter)
         fold.apply(self.base.model, pristine)
         folded = fold.fold(self.base.model, [*chain, delta], dtype=self.base.stored_dtype)
