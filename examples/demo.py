@@ -39,7 +39,8 @@ FOLDER: Final = VAR / "demo"
 MODEL: Final = "demo"
 USUAL_PORT: Final = 8321
 START_SECONDS: Final = 300.0
-STOP_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 40.0
+FLIP_SECONDS: Final = 60.0
 LOG_LINES: Final = 15
 EXIT_INTERRUPTED: Final = 130
 
@@ -146,6 +147,12 @@ def teach(client: Client, console: Console, task: ExampleTask, settings: Sequenc
     console.print(f"posted in {1000 * (time.monotonic() - begin):.0f} ms: job {job.id}")
     done = follow(client, job.id, console)
     console.print(f"learned in {time.monotonic() - begin:.0f} seconds: version {done.result_version}")
+    committed = time.monotonic()
+    while client.generate(MODEL, ".", max_tokens=1).version != done.result_version:
+        if time.monotonic() - committed > FLIP_SECONDS:
+            raise DemoError(f"{done.result_version} does not answer {FLIP_SECONDS:.0f} seconds after its commit")
+        time.sleep(0.1)
+    console.print(f"it answers {time.monotonic() - committed:.1f} seconds after it was seen")
 
 
 @contextmanager
