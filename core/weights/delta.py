@@ -99,7 +99,8 @@ class Delta:
             if module.indices is not None:
                 tensors[name + _INDICES] = module.indices.contiguous()
         shapes = {name: module.shape for name, module in self.modules.items()}
-        tensor_files.write(path, tensors, {"format": _FORMAT, "kind": self.format, "shapes": json.dumps(shapes)})
+        # One key: safetensors writes several in no fixed order, and the same delta shall be the same bytes.
+        tensor_files.write(path, tensors, {_FORMAT: json.dumps({"kind": self.format, "shapes": shapes})})
 
     @classmethod
     def load(cls, path: Path, *, shapes: Mapping[str, Shape] | None = None) -> "Delta":
@@ -156,21 +157,13 @@ def _as_values(update: Tensor) -> Tensor:
 
 
 def _read_metadata(metadata: Mapping[str, str]) -> tuple[Format, dict[str, Shape]]:
-    kind = _KINDS.get(metadata.get("kind", ""))
     try:
-        shapes = {str(name): (int(rows), int(columns)) for name, (rows, columns) in _shapes_json(metadata).items()}
-    except (KeyError, TypeError, ValueError) as error:
-        raise CorruptError("the delta does not say its modules' shapes") from error
-    if metadata.get("format") != _FORMAT or kind is None:
-        raise CorruptError("not a delta file of a known format")
+        said = json.loads(metadata[_FORMAT])
+        kind = _KINDS[said["kind"]]
+        shapes = {str(name): (int(rows), int(columns)) for name, (rows, columns) in said["shapes"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CorruptError("not a delta file of a known format, which says its kind and its modules' shapes") from error
     return kind, shapes
-
-
-def _shapes_json(metadata: Mapping[str, str]) -> dict[str, list[int]]:
-    shapes = json.loads(metadata["shapes"])
-    if not isinstance(shapes, dict):
-        raise TypeError("not an object")
-    return shapes
 
 
 def _checked(name: str, module: ModuleDelta) -> ModuleDelta:

@@ -16,7 +16,8 @@ from core.domain.errors import CorruptError
 from core.weights.delta import Delta
 
 SHAPES = {"a.q": (4, 6), "a.v": (2, 6)}
-META = {"format": "strata-delta-1", "kind": "sparse", "shapes": json.dumps(SHAPES)}
+SAID = {"kind": "sparse", "shapes": SHAPES}
+META = {"strata-delta-1": json.dumps(SAID)}
 
 
 def updates() -> dict[str, Tensor]:
@@ -109,12 +110,13 @@ def test_a_file_with_one_fault_is_corrupt(tmp_path: Path, fault: str) -> None:
 @pytest.mark.parametrize(
     "metadata",
     [
-        {**META, "format": "strata-delta-2"},
-        {**META, "kind": "factors"},
-        {**META, "shapes": "not JSON"},
-        {**META, "shapes": "[]"},
-        {**META, "shapes": json.dumps({"a.q": [4], "a.v": [2, 6]})},
-        {"format": "strata-delta-1", "kind": "sparse"},
+        {"strata-delta-2": json.dumps(SAID)},
+        {"strata-delta-1": "not JSON"},
+        {"strata-delta-1": "[]"},
+        {"strata-delta-1": json.dumps({**SAID, "kind": "factors"})},
+        {"strata-delta-1": json.dumps({**SAID, "shapes": []})},
+        {"strata-delta-1": json.dumps({**SAID, "shapes": {"a.q": [4], "a.v": [2, 6]}})},
+        {"strata-delta-1": json.dumps({"kind": "sparse"})},
         {},
     ],
 )
@@ -151,8 +153,15 @@ def test_what_is_no_safetensors_file_is_corrupt(tmp_path: Path, content: bytes) 
 
 def test_a_name_twice_in_the_header_is_corrupt(tmp_path: Path) -> None:
     entry = '"m.values":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]}'
-    meta = {"format": "strata-delta-1", "kind": "dense", "shapes": '{"m":[1,1]}'}
+    meta = {"strata-delta-1": '{"kind":"dense","shapes":{"m":[1,1]}}'}
     header = f'{{"__metadata__":{json.dumps(meta)},{entry},{entry}}}'.encode()
     (tmp_path / "d").write_bytes(len(header).to_bytes(8, "little") + header + b"\x00" * 4)
     with pytest.raises(CorruptError, match="twice"):
         Delta.load(tmp_path / "d")
+
+
+def test_the_same_delta_is_the_same_bytes(tmp_path: Path) -> None:
+    delta = Delta.from_dense({f"m{number}": torch.eye(3) * number for number in range(1, 9)}, sparse=True)
+    delta.save(tmp_path / "one")
+    delta.save(tmp_path / "two")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
