@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "house_code"
 SPEC: dict[str, Any] = {
     "data": {"question": "Which house code fits this note?"},
-    "training": {"max_steps": 8, "batch_size": 4},
+    "training": {"max_steps": 8, "batch_size": 4, "max_target_tokens": 8},
     "evaluation": {"max_rows": 8},
 }
 # Short leases, so that a killed worker's job is taken up again within seconds.
