@@ -142,8 +142,13 @@ def _settings(data_dir: Path | None, port: int | None) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        faults = "; ".join(f"STRATA_{'_'.join(map(str, f['loc'])).upper()}: {f['msg']}" for f in error.errors())
+        faults = "; ".join(f"{_variable(fault['loc'])}{fault['msg']}" for fault in error.errors())
         raise service.CannotStartError(f"settings cannot be read: {faults}") from error
+
+
+def _variable(loc: tuple[str | int, ...]) -> str:
+    """Return the variable that a fault lies in; a fault between several of them names them itself."""
+    return f"STRATA_{'_'.join(map(str, loc)).upper()}: " if loc else ""
 
 
 @contextmanager
