@@ -106,7 +106,11 @@ class VersionLoader:
             return place
         if not _is_intact(place, link.manifest_sha256):
             durable.remove_tree(place)
-            self._fetch(link, place)
+            try:
+                self._fetch(link, place)
+            except CorruptError:
+                # Calling a version corrupt takes it out of service for all: one bad copy is not enough for that.
+                self._fetch(link, place)
         self._intact.add(link.manifest_sha256)
         return place
 

@@ -1,5 +1,6 @@
 """Assembles the engine from the settings and serves it on its socket."""
 
+import hashlib
 import os
 import signal
 import socket
@@ -23,6 +24,7 @@ from core.settings import Settings
 from core.storage.artefacts import LocalArtefactStore
 from worker.compute.engine_http import create_app
 from worker.compute.registry_source import RegistrySource
+from worker.control import logs
 
 log = structlog.get_logger()
 
@@ -34,6 +36,7 @@ _LOAD_SECONDS: Final = 30.0
 def run() -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = Settings()
+    logs.configure()
     transformers_logging.disable_progress_bar()
     torch.set_num_threads(settings.engine_threads)
     registry = Registry(settings.database_url)
@@ -51,7 +54,7 @@ def serve(settings: Settings, source: VersionSource) -> None:
     """
     loader = VersionLoader(
         artefacts=LocalArtefactStore(settings.artefacts_dir),
-        cache=settings.run_dir / "engine",
+        cache=cache_of(settings),
         device=device_of(settings.device),
     )
     engine = Engine(source=source, loader=loader, memory_bytes=settings.engine_memory_bytes)
@@ -97,6 +100,11 @@ def listen(address: str, *, secret: str | None) -> socket.socket:
     listener.bind((parts.hostname, parts.port))
     listener.listen()
     return listener
+
+
+def cache_of(settings: Settings) -> Path:
+    """Return the folder of fetched artefacts: one an address, for an address is one process's."""
+    return settings.run_dir / "engine" / hashlib.sha256(settings.engine_address.encode()).hexdigest()[:16]
 
 
 def device_of(name: str) -> torch.device:

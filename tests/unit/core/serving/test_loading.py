@@ -12,6 +12,7 @@ from core.domain.errors import CorruptError
 from core.serving import clone
 from core.serving.loading import VersionLoader
 from core.storage import manifests
+from core.storage.artefacts import LocalArtefactStore
 from core.weights.fold import fold
 from tests.tiny_models import tiny_llama
 from tests.tiny_versions import SetSource, Shelf
@@ -85,6 +86,25 @@ def test_a_fetched_copy_that_rotted_is_fetched_again(own_shelf: Shelf, tmp_path:
     VersionLoader(artefacts=own_shelf.artefacts, cache=cache, device=torch.device("cpu")).load(child)
     _flip_a_byte(cache / child.chain[0].manifest_sha256 / "delta.safetensors")
     VersionLoader(artefacts=own_shelf.artefacts, cache=cache, device=torch.device("cpu")).load(child)
+
+
+def test_one_bad_copy_does_not_condemn_a_version(own_shelf: Shelf, tmp_path: Path) -> None:
+    child = own_shelf.child(own_shelf.original(), seed=1)
+
+    class Flickering(LocalArtefactStore):
+        """A store whose first copy arrives damaged."""
+
+        fetched = 0
+
+        def fetch(self, key: str, *, target: Path) -> None:
+            super().fetch(key, target=target)
+            self.fetched += 1
+            if self.fetched == 1:
+                (target / manifests.NAME).unlink()
+
+    store = Flickering(own_shelf.artefacts_dir)
+    VersionLoader(artefacts=store, cache=tmp_path / "cache", device=torch.device("cpu")).load(child)
+    assert store.fetched == 2
 
 
 def test_a_deleted_artefact_is_corrupt(own_shelf: Shelf, load: Load) -> None:
