@@ -31,6 +31,7 @@ from strata.cli.output import plain
 from strata.cli.spec import assign, parse
 from strata.cli.watching import follow
 from strata.client import Client, ServiceUnavailableError, ServiceUnreachableError, StrataAPIError
+from strata.embedded import launcher
 from strata.embedded.first_base_model import NAME as BASE_MODEL
 from strata.embedded.service import holder_of
 
@@ -64,6 +65,8 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="a setting of both tasks")
     arguments = parser.parse_args()
     console = Console(highlight=False)
+    # Told to stop, it stops as by Ctrl-C: the service in good order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     begin = time.monotonic()
     try:
         with service(keep=arguments.keep) as running, Client(running.url) as client:
@@ -163,6 +166,9 @@ def service(*, keep: bool) -> Iterator[Service]:
     FOLDER.mkdir(parents=True)
     port = free_port()
     command = [sys.executable, "-m", "strata", "up", f"--data-dir={FOLDER}", f"--port={port}"]
+    if not keep:
+        # Whatever ends this process ends the service.
+        command = [sys.executable, "-m", launcher.__name__, str(os.getpid()), *command]
     environment = {**os.environ, "STRATA_BASE_MODELS_DIR": str(VAR / "base-models")}
     with (FOLDER / "strata.log").open("wb") as log:
         # A session of its own: a Ctrl-C here ends the demo, which then stops the service in good order.
