@@ -85,7 +85,10 @@ class Learner:
         for number, batch in enumerate(batches, start=1):
             with self._synchronised(last=number == len(batches)):
                 batch = batch.to(self.accelerator.device)  # noqa: PLW2901 - the same batch, where it is used
-                loss = target_loss(self.model, batch, self.family, forward=self.forward) / tokens
+                # Distributed training allows one forward pass a backward pass; alone, a shared prefix may have its own.
+                loss = (
+                    target_loss(self.model, batch, self.family, forward=self.forward, share_prefix=ranks == 1) / tokens
+                )
                 # Distributed gradients are averaged over the ranks; this makes the average the sum again.
                 self.accelerator.backward(loss * ranks if ranks > 1 else loss)
             total += float(loss.detach())

@@ -17,6 +17,8 @@ from core.domain.base_facts import Family
 Forward = Callable[..., Any]
 
 IGNORED: Final = -100
+# Share of a batch's positions that a shared prefix must save, or the second pass costs more than it saves.
+_WORTH_SHARING: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +45,79 @@ def target_count(batch: Batch, family: Family) -> int:
     return int((labels_BT != IGNORED).sum())
 
 
-def target_logits(model: Any, batch: Batch, family: Family, *, forward: Forward | None = None) -> tuple[Tensor, Tensor]:
+def target_logits(
+    model: Any,
+    batch: Batch,
+    family: Family,
+    *,
+    forward: Forward | None = None,
+    share_prefix: bool = False,
+) -> tuple[Tensor, Tensor]:
     """Return the logits ``[K, V]`` that predict the targets, and the targets ``[K]``, row by row in order.
 
-    ``forward`` is what to call where it is not the model itself, but a wrapper of it.
+    Args:
+        model: whose head is narrowed to the targets.
+        batch: rows in tokens.
+        family: of the model.
+        forward: what to call where it is not the model itself, but a wrapper of it.
+        share_prefix: whether a causal model may run what all rows begin with once; the same loss and gradients.
     """
     labels_BT = batch.labels_BT
-    inputs: dict[str, Any] = {
-        "input_ids": batch.input_ids_BT,
-        "attention_mask": batch.attention_mask_BT,
-        "use_cache": False,
-    }
+    inputs: dict[str, Any] = {"attention_mask": batch.attention_mask_BT}
     if family == "seq2seq":
         wanted_BT = labels_BT != IGNORED
         targets_K = labels_BT[wanted_BT]
+        inputs["input_ids"] = batch.input_ids_BT
         inputs["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels=labels_BT)
     else:
         wanted_BT = functional.pad(labels_BT[:, 1:] != IGNORED, (0, 1))
         targets_K = labels_BT[:, 1:][wanted_BT[:, :-1]]
+        shared = shared_prefix(batch) if share_prefix else 0
+        inputs["input_ids"] = batch.input_ids_BT[:, shared:]
+        if shared:
+            inputs["past_key_values"] = _run_prefix(forward or model, model, batch, shared)
+            wanted_BT = wanted_BT[:, shared:]
     with _head_sees_only(model, wanted_BT):
-        logits_KV = (forward or model)(**inputs).logits[0]
+        logits_KV = (forward or model)(**inputs, use_cache="past_key_values" in inputs).logits[0]
     return logits_KV, targets_K
 
 
-def target_loss(model: Any, batch: Batch, family: Family, *, forward: Forward | None = None) -> Tensor:
+def shared_prefix(batch: Batch) -> int:
+    """Return how many leading tokens all rows share, where running them once for all is worth a second, short pass.
+
+    The rows of a classification task begin alike, by their question and options: often more than half of the batch.
+    """
+    ids_BT = batch.input_ids_BT
+    alike_T = ((ids_BT == ids_BT[:1]) & (batch.attention_mask_BT == 1) & (batch.labels_BT == IGNORED)).all(dim=0)
+    # The last shared token stays with the rows: a prefix is only keys and values, and a row needs a token to begin with.
+    length = int(alike_T.long().cumprod(dim=0).sum()) - 1
+    saved, whole = length * (len(ids_BT) - 1), ids_BT.numel()
+    return length if saved >= _WORTH_SHARING * whole else 0
+
+
+def _run_prefix(forward: Forward, model: Any, batch: Batch, length: int) -> Any:
+    """Return the keys and values of the shared prefix, once for each row; gradients flow back through them, summed."""
+    ids_1T = batch.input_ids_BT[:1, :length]
+    with _head_sees_only(model, torch.zeros_like(ids_1T, dtype=torch.bool)):
+        cache = forward(input_ids=ids_1T, use_cache=True).past_key_values
+    cache.batch_repeat_interleave(len(batch.input_ids_BT))
+    return cache
+
+
+def target_loss(
+    model: Any,
+    batch: Batch,
+    family: Family,
+    *,
+    forward: Forward | None = None,
+    share_prefix: bool = False,
+) -> Tensor:
     """Return the summed cross-entropy over the batch's target tokens.
 
     It is formed in the type in which the model's own loss is: fp32 for causal models, which Hugging Face narrows even
     from float64, and never below fp32 for the others.
     """
-    logits_KV, targets_K = target_logits(model, batch, family, forward=forward)
+    logits_KV, targets_K = target_logits(model, batch, family, forward=forward, share_prefix=share_prefix)
     own = torch.float32 if family == "causal" else torch.promote_types(logits_KV.dtype, torch.float32)
     return functional.cross_entropy(logits_KV.to(own), targets_K, reduction="sum")
 
