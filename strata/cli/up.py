@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -40,7 +40,9 @@ def up(
         Path | None, typer.Option(help="Folder of everything that is kept.", show_default="var/strata")
     ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of the API.", show_default="8321")] = None,
-    wait_base: Annotated[bool, typer.Option("--wait-base", help="Say ready only once the base model is.")] = False,
+    wait_base: Annotated[
+        bool, typer.Option("--wait-base/--no-wait-base", help="Say ready only once the base model has been read.")
+    ] = True,
 ) -> None:
     """Start the API, a worker and an engine on this machine; Ctrl-C stops all of them."""
     console = Console(highlight=False)
@@ -91,9 +93,8 @@ class Embedded:
         base = first_base_model.offer(self._client)
         if base is None:
             self._say("strata", "no base model yet: add one with `strata base-models add NAME SOURCE`")
-        elif wait_base:
-            name = base.name
-            base = self._until(lambda: self._inspected(name), within=BASE_WITHIN_SECONDS, what="the base model")
+        elif wait_base and base.state == "pending":
+            base = self._read(base)
         self._announce(base)
 
     def _answers(self) -> bool:
@@ -106,11 +107,15 @@ class Embedded:
             return False
         return True
 
-    def _inspected(self, name: str) -> BaseModelInfo | None:
-        base = self._client.base_models.get(name)
-        if base.state == "failed":
-            raise service.CannotStartError(f"base model {name}: {base.error}")
-        return base if base.state == "ready" else None
+    def _read(self, base: BaseModelInfo) -> BaseModelInfo:
+        """Wait until the base model has been read; if it never is, the rest of the service is of use all the same."""
+        self._say("strata", f"reading {base.name} … (about half a minute, once)")
+        deadline = time.monotonic() + BASE_WITHIN_SECONDS
+        while base.state == "pending" and time.monotonic() < deadline:
+            self._look()
+            with suppress(ServiceUnreachableError, ServiceUnavailableError):
+                base = self._client.base_models.get(base.name)
+        return base
 
     def _until(self, check: Callable[[], T | None], *, within: float, what: str) -> T:
         deadline = time.monotonic() + within
@@ -127,7 +132,10 @@ class Embedded:
 
     def _announce(self, base: BaseModelInfo | None) -> None:
         self._say("strata", f"ready on {self._client.base_url} (Ctrl-C stops it)")
-        if base is not None:
+        if base is not None and base.state == "failed":
+            again = f"`strata base-models add {base.name} {base.source}` tries again"
+            self._say("strata", f"{base.name} could not be read: {base.error}; {again}")
+        elif base is not None:
             body = f'{{"name": "support", "base_model": "{base.name}"}}'
             call = f"curl -s {self._client.base_url}/v1/models -H 'Content-Type: application/json' -d '{body}'"
             state = "" if base.state == "ready" else f" ({base.name} is still being read)"

@@ -47,7 +47,7 @@ class RunningService:
             start_new_session=True,
         )
 
-    def await_ready(self, *, seconds: float = 120) -> None:
+    def await_ready(self, *, seconds: float = 300) -> None:
         until(self._is_ready, seconds=seconds, what="the service")
 
     def words(self) -> str:
