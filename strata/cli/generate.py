@@ -21,7 +21,9 @@ def generate(  # noqa: PLR0913 - one argument an option
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0, help="0 is greedy.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the sampling.")] = None,
-    stream: Annotated[bool, typer.Option("--stream", help="Print as it comes.")] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Print as it comes; with --json one JSON document a line.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print a model's answer; which version spoke goes to stderr."""

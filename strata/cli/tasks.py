@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from strata.cli.output import print_json, print_rows, table
+from strata.cli.output import facts, print_json, print_rows, table
 from strata.cli.session import AsJson, session_of
 from strata.cli.spec import assign, parse, spec_of
 from strata.cli.watching import conclude, follow
@@ -69,6 +69,23 @@ def list_all(
 
 
 @app.command("show")
-def show(context: typer.Context, task: Annotated[str, typer.Argument(help="The task's id.")]) -> None:
-    """Show one task as JSON."""
-    print_json(session_of(context).client.tasks.get(task).to_json())
+def show(
+    context: typer.Context, task: Annotated[str, typer.Argument(help="The task's id.")], *, as_json: AsJson = False
+) -> None:
+    """Show one task."""
+    session = session_of(context)
+    found = session.client.tasks.get(task)
+    if as_json:
+        print_json(found.to_json())
+        return
+    facts(
+        session.results,
+        [
+            ("name", found.name),
+            ("id", found.id),
+            ("model", found.model_id),
+            ("dataset", found.dataset_id),
+            ("evaluation dataset", found.eval_dataset_id),
+            ("created", found.created_at),
+        ],
+    )

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from strata.cli.output import print_json, print_rows, table
+from strata.cli.output import facts, print_json, print_rows, table
 from strata.cli.session import AsJson, session_of
 
 app: Final = typer.Typer(help="Versions of a model.", no_args_is_help=True)
@@ -35,7 +35,31 @@ def list_all(
 
 @app.command("show")
 def show(
-    context: typer.Context, version: Annotated[str, typer.Argument(help="name@3, name:alias or a version's id.")]
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(help="name@3, name:alias or a version's id.")],
+    *,
+    as_json: AsJson = False,
 ) -> None:
-    """Show one version as JSON."""
-    print_json(session_of(context).client.versions.get(version).to_json())
+    """Show one version."""
+    session = session_of(context)
+    found = session.client.versions.get(version)
+    if as_json:
+        print_json(found.to_json())
+        return
+    delta = found.delta or {}
+    facts(
+        session.results,
+        [
+            ("version", found.name or found.number),
+            ("id", found.id),
+            ("state", found.state),
+            ("aliases", " ".join(found.aliases) or None),
+            ("parent", found.parent_id),
+            ("task", found.task_id),
+            ("job", found.job_id),
+            ("density", delta.get("density")),
+            ("delta bytes", delta.get("size_bytes")),
+            ("digest", found.digest),
+            ("created", found.created_at),
+        ],
+    )

@@ -63,6 +63,7 @@ def listed(*rows: dict[str, Any]) -> dict[str, Any]:
         (["models", "show", "m"], "GET /v1/models/m", {"id": "m", "name": "m"}),
         (["models", "matrix", "m"], "GET /v1/models/m/evaluations", MATRIX),
         (["tasks", "list"], "GET /v1/tasks", listed({"id": "task_1", "name": "t"})),
+        (["tasks", "show", "task_1"], "GET /v1/tasks/task_1", {"id": "task_1", "name": "t"}),
         (["jobs", "list"], "GET /v1/jobs", listed(job())),
         (["jobs", "show", "job_1"], "GET /v1/jobs/job_1", job("running")),
         (["jobs", "watch", "job_1"], "GET /v1/jobs/job_1", job("succeeded")),
@@ -70,6 +71,7 @@ def listed(*rows: dict[str, Any]) -> dict[str, Any]:
         (["jobs", "retry", "job_1"], "POST /v1/jobs/job_1/retry", job()),
         (["jobs", "logs", "job_1"], "GET /v1/jobs/job_1/logs", {"text": "step 1\n"}),
         (["versions", "list", "m"], "GET /v1/models/m/versions", listed({"id": "ver_1", "number": 1, "state": "ready"})),
+        (["versions", "show", "ver_1"], "GET /v1/versions/ver_1", {"id": "ver_1", "number": 1, "state": "ready"}),
         (["generate", "m", "hello"], "POST /v1/generate", {"version": "m@1", "choices": [{"text": "world"}]}),
         (["methods"], "GET /v1/methods", listed({"name": "jumplora"})),
     ],
@@ -179,6 +181,8 @@ def test_a_stream_is_printed_as_it_comes(service: FakeService, run: Run) -> None
     service.on("POST /v1/generate", httpx.Response(200, content=body))
     told = run("generate", "m", "p", "--stream")
     assert (told.stdout, told.stderr.strip()) == ("amber\n", "m@1")
+    pieces = run("generate", "m", "p", "--stream", "--json").stdout.splitlines()
+    assert [json.loads(piece)["choices"][0]["text"] for piece in pieces] == ["am", "ber"]
 
 
 def test_an_answer_cannot_drive_the_terminal(service: FakeService, run: Run) -> None:
