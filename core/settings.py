@@ -1,5 +1,6 @@
 """Every knob of the service, read once at the edges from ``STRATA_…`` variables and passed in as values."""
 
+import os
 from pathlib import Path
 from typing import Literal, Self
 
@@ -8,6 +9,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GIB = 1024**3
 MIB = 1024**2
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class Settings(BaseSettings):
@@ -75,7 +83,7 @@ class Settings(BaseSettings):
         default=None,
         description="CUDA_VISIBLE_DEVICES of the trainer; unset means what the worker sees, or else GPU 0.",
     )
-    trainer_threads: int = Field(default=2, ge=1, description="CPU threads of one trainer.")
+    trainer_threads: int = Field(default_factory=usable_cpus, ge=1, description="CPU threads of one trainer.")
     job_timeout_seconds: float = Field(
         default=24 * 3600.0,
         gt=0,
@@ -106,7 +114,7 @@ class Settings(BaseSettings):
         default=None,
         description="Shared secret of an engine that listens on TCP.",
     )
-    engine_threads: int = Field(default=2, ge=1, description="CPU threads of the engine.")
+    engine_threads: int = Field(default_factory=usable_cpus, ge=1, description="CPU threads of the engine.")
     engine_memory_bytes: int = Field(
         default=8 * GIB,
         gt=0,

@@ -7,7 +7,7 @@ import pytest
 
 from core.datasets.catalogue import FORMATS
 from core.learning.catalogue import PARTS, PRESETS
-from core.settings import Settings
+from core.settings import Settings, usable_cpus
 
 ROOT = Path(__file__).parents[3]
 REFERENCE = ROOT / "docs" / "reference"
@@ -20,6 +20,14 @@ def page(name: str) -> str:
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_stands_in_the_reference(name: str) -> None:
     assert f"| `{name}` |" in page("settings.md")
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_has_the_default_that_stands_in_the_reference(name: str) -> None:
+    field = Settings.model_fields[name]
+    known = "" if field.default in ("", None, Path()) else f"`{field.default}`"
+    default = "number of CPUs" if field.default_factory is usable_cpus else known
+    assert f"| `{name}` | {default} |" in page("settings.md")
 
 
 def test_every_route_stands_in_the_reference() -> None:
