@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from core.datasets import rows
@@ -24,14 +23,7 @@ def examples(blob: Path, *, template: Template, side: Side = Side.ALL) -> Iterat
             yield template.render(row)
 
 
-def materialise(
-    blob: Path,
-    *,
-    template: Template,
-    target: Path,
-    side: Side = Side.ALL,
-    max_rows: int | None = None,
-) -> int:
+def materialise(blob: Path, *, template: Template, target: Path, side: Side = Side.ALL) -> int:
     """Write JSON Lines of ``{"prompt", "target", "options"?, "cut"?}`` to ``target`` and return how many.
 
     Args:
@@ -40,11 +32,10 @@ def materialise(
         target: the file to write.
         side: `Side.TRAIN` and `Side.EVALUATION` for the one-in-ten split, `Side.ALL` where the task has its own
             evaluation file.
-        max_rows: stop after so many rows; None for all.
     """
     n_rows = 0
     with target.open("w", encoding="utf-8") as file:
-        for example in islice(examples(blob, template=template, side=side), max_rows):
+        for example in examples(blob, template=template, side=side):
             file.write(json.dumps(_as_json(example), ensure_ascii=False) + "\n")
             n_rows += 1
     return n_rows

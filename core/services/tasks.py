@@ -95,19 +95,6 @@ def submit(work: Work, *, project_id: str, submission: TaskSubmission, dispatche
     return task, job
 
 
-def check(work: Work, *, project_id: str, submission: TaskSubmission) -> None:
-    """Raise what `submit` would, and write nothing; what only a queue can tell (`parent_conflict`) is left out.
-
-    Raises:
-        MissingError, InvalidError, ConflictError: as `submit`.
-    """
-    require_name(submission.name)
-    model = require_model(work, project_id=project_id, reference=submission.model)
-    _plan(work, model, submission)
-    if tasks.find_named(work, model_id=model.id, name=submission.name):
-        raise ConflictError("a task of this model has this name", code="name_taken")
-
-
 def get(work: Work, *, project_id: str, task_id: str) -> Task:
     """Return a task.
 

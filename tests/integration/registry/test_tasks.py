@@ -1,5 +1,5 @@
 import pytest
-from stage import PROJECT, Wakes, claimed, learn, new_dataset, new_model, sha256, submission, submit
+from stage import PROJECT, Wakes, claimed, learn, new_dataset, new_model, sha256, submit
 
 from core.domain.errors import ConflictError, InvalidError, MissingError, NotReadyError, StrataError
 from core.domain.records import BaseModelState, Model
@@ -91,17 +91,6 @@ def test_both_files_of_a_task_are_of_one_format_and_give_the_options(registry: R
         submit(registry, "a", eval_dataset_id=plain)
     task, _ = submit(registry, "a", eval_dataset_id=labelled)
     assert task.template["options"] == ["basalt", "ember", "quill"]
-
-
-def test_a_check_says_what_submitting_would_and_writes_nothing(registry: Registry) -> None:
-    with registry.write() as work:
-        posted = submission(work, "a")
-    with registry.read() as work:
-        tasks.check(work, project_id=PROJECT, submission=posted)
-        assert tasks.page(work, project_id=PROJECT).data == ()
-    submit(registry, "a")
-    with pytest.raises(ConflictError), registry.read() as work:
-        tasks.check(work, project_id=PROJECT, submission=posted)
 
 
 def test_the_same_content_is_the_same_dataset_until_it_is_deleted(registry: Registry) -> None:

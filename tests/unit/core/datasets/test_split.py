@@ -64,12 +64,12 @@ def test_rows_are_known_by_their_own_columns_only(tmp_path: Path) -> None:
     assert digests[0] == rows.digest({"completion": " c0", "prompt": "p0"}, columns=("prompt", "completion"))
 
 
-def test_materialised_rows_stop_at_the_cap_and_carry_their_options(tmp_path: Path) -> None:
+def test_materialised_rows_carry_their_options(tmp_path: Path) -> None:
     blob = tmp_path / "blob"
     blob.write_text('{"text": "t", "label": "a"}\n\n{"text": "u", "label": "b"}', encoding="utf-8")
     template = templates.build("text_label", labels=["a", "b"])
-    assert materialise(blob, template=template, target=tmp_path / "all", max_rows=1) == 1
-    row = json.loads((tmp_path / "all").read_text())
+    assert materialise(blob, template=template, target=tmp_path / "all") == 2
+    row = json.loads((tmp_path / "all").read_text().splitlines()[0])
     assert row["options"] == ["a", "b"]
     assert row["prompt"][slice(*row["cut"])] == "t"
     assert len(list(examples(blob, template=template))) == 2
