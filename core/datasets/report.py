@@ -56,4 +56,5 @@ class ValidationReport(_Frozen):
             return self
         places = [Place(loc=(part,), line=each.line, message=each.message, hint=each.hint) for each in self.errors]
         more = "at least " if len(places) == MAX_ERRORS else ""
-        raise InvalidError(f"the file has {more}{len(places)} errors", code="invalid_dataset", places=places)
+        noun = "error" if len(places) == 1 else "errors"
+        raise InvalidError(f"the file has {more}{len(places)} {noun}", code="invalid_dataset", places=places)

@@ -105,6 +105,11 @@ def test_a_row_of_no_known_format_says_which_formats_there_are() -> None:
     assert "'prompt' and 'completion', or 'text' and 'label'" in error.message
 
 
+def test_one_error_is_one_error() -> None:
+    with pytest.raises(InvalidError, match=r"the file has 1 error$"):
+        validate(GOOD * 2 + b"x\n").accepted(part="file")
+
+
 def test_validation_stops_after_twenty_errors_but_hashes_on() -> None:
     data = b"x\n" * 50
     report = validate(data, chunk=9)
