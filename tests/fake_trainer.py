@@ -45,6 +45,7 @@ def facts(digest: str) -> BaseFacts:
         parameters=128,
         size_bytes=512,
         digest=digest,
+        tokenizer_sha256="1" * 64,
         end_token="</s>",
         end_token_id=0,
         chat_template=None,

@@ -28,6 +28,7 @@ FACTS = BaseFacts(
     parameters=1000,
     size_bytes=4000,
     digest="b" * 64,
+    tokenizer_sha256="1" * 64,
     end_token="<end>",
     end_token_id=1,
     chat_template=None,

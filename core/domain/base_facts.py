@@ -15,6 +15,8 @@ class BaseFacts(BaseModel):
         blocks: the same names to the transformer block that holds them, in order of first appearance.
         default_targets: module suffixes that methods adapt unless told otherwise.
         context_tokens: the longest prompt and answer together.
+        digest: over the tensors as stored.
+        tokenizer_sha256: of the tokenizer's own JSON.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +31,7 @@ class BaseFacts(BaseModel):
     parameters: int
     size_bytes: int
     digest: str
+    tokenizer_sha256: str
     end_token: str
     end_token_id: int
     chat_template: str | None

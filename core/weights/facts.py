@@ -1,5 +1,6 @@
 """Reads the facts of a loaded base model that the rest of the service needs without torch."""
 
+from hashlib import sha256
 from typing import Any, Final
 
 from torch import nn
@@ -38,6 +39,7 @@ def read(model: Any, tokenizer: Any, *, digest: str) -> BaseFacts:
         parameters=sum(tensor.numel() for tensor in tensors),
         size_bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
         digest=digest,
+        tokenizer_sha256=sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
         end_token=tokenizer.eos_token,
         end_token_id=tokenizer.eos_token_id,
         chat_template=_chat_template(tokenizer),

@@ -101,6 +101,7 @@ def facts() -> BaseFacts:
         parameters=1,
         size_bytes=4,
         digest="0" * 64,
+        tokenizer_sha256="1" * 64,
         end_token="</s>",
         end_token_id=0,
         chat_template=None,

@@ -1,6 +1,7 @@
 """Loading a base model and knowing it again."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def test_facts_say_what_a_service_without_torch_must_know(llama: LoadedBase) -> 
     assert facts.context_tokens == 512
     assert facts.size_bytes == 4 * facts.parameters
     assert facts.end_token == "<|im_end|>"
+    assert len(facts.tokenizer_sha256) == 64
     assert facts.chat_template is not None
 
 
@@ -95,6 +97,17 @@ def test_tensors_that_a_file_lacks_are_not_made_up(
     del tensors["model.layers.1.self_attn.q_proj.weight"]
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(CorruptError, match="lacks tensors"):
+        base.load(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the file that cannot be read is one of Linux")
+def test_a_disk_that_does_not_answer_is_not_a_corrupt_base(tmp_path: Path, llama_folder: Path) -> None:
+    folder = tmp_path / "away"
+    shutil.copytree(llama_folder, folder)
+    (folder / base.CONFIG).unlink()
+    # Reading its first byte is an I/O error.
+    (folder / base.CONFIG).symlink_to("/proc/self/mem")
+    with pytest.raises(OSError):  # noqa: PT011 - which one is the system's affair
         base.load(folder)
 
 
