@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 
 from core.domain.base_facts import BaseFacts
-from core.domain.errors import CorruptError, MissingError
+from core.domain.errors import CorruptError, MissingError, UnavailableError
 from core.domain.identifiers import new_id
 from core.domain.manifest import Manifest
 from core.domain.ports import ArtefactStore
@@ -57,7 +57,8 @@ class VersionLoader:
         """Return the version, verified: hashes, names, shapes, finite values, digest and canary logits.
 
         Raises:
-            CorruptError: something does not match; nothing of it is kept.
+            CorruptError: something of the version does not match; nothing of it is kept.
+            UnavailableError: something of its base does not match, which is no fault of the version.
         """
         loaded = self._base(servable)
         folders = [self._folder(link) for link in servable.chain]
@@ -91,7 +92,10 @@ class VersionLoader:
 
     def _base(self, servable: Servable) -> LoadedBase:
         if servable.base_digest not in self._bases:
-            loaded = base.load(servable.base_path, expected_digest=servable.base_digest)
+            try:
+                loaded = base.load(servable.base_path, expected_digest=servable.base_digest)
+            except CorruptError as error:
+                raise UnavailableError(error.detail) from error
             loaded.model.to(self._device)
             self._bases[servable.base_digest] = loaded
         return self._bases[servable.base_digest]

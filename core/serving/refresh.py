@@ -95,7 +95,7 @@ class Refresher:
             except StrataError as error:
                 future.set_exception(error)
         self._store.evict(memory_bytes=self._memory_bytes)
-        self._loader.prune({sha256 for version in self._store.live() for sha256 in version.chain})
+        self._prune()
 
     def _follow(self, assignments: Mapping[str, Assignment], wanted: Wanted) -> None:
         self._store.retain(set(assignments))
@@ -164,6 +164,13 @@ class Refresher:
             log.exception("engine.mark_corrupt_failed", version_id=version_id, detail=error.detail)
         else:
             self.poke()
+
+    def _prune(self) -> None:
+        try:
+            self._loader.prune({sha256 for version in self._store.live() for sha256 in version.chain})
+        except OSError as error:
+            # It takes room, nothing else; the next step tries again.
+            log.warning("engine.prune_failed", error=str(error))
 
     def _has_room(self) -> bool:
         """Say whether a version as large as the largest live one still fits."""

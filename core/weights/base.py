@@ -56,7 +56,8 @@ def load(path: Path, *, dtype: torch.dtype | None = None, expected_digest: str |
 
     Raises:
         MissingError: there is no such folder.
-        CorruptError: the tensors are not those of ``expected_digest``, or the folder cannot be read.
+        CorruptError: the tensors are not those of ``expected_digest``, or what the folder holds cannot be understood.
+        OSError: the disk does not answer now; that says nothing of what it holds.
     """
     if not (path / CONFIG).is_file():
         raise MissingError("the base model's folder is not there", code="base_model_not_found")
@@ -91,8 +92,20 @@ def _read(path: Path) -> tuple[Any, Any]:
         )
         tokenizer = AutoTokenizer.from_pretrained(str(path), use_fast=True, **options)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
+        if _is_passing(error):
+            raise
         raise CorruptError(f"the base model's folder cannot be read ({type(error).__name__})") from error
     # transformers makes up what a file lacks, and warns.
     if report["missing_keys"] or report["mismatched_keys"]:
         raise CorruptError("the base model's folder lacks tensors that its configuration asks for")
     return model, tokenizer
+
+
+def _is_passing(error: Exception) -> bool:
+    """Say whether the operating system refused to read; what transformers finds amiss bears no errno."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno is not None and not isinstance(cause, FileNotFoundError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

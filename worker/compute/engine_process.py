@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 import sys
+import threading
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -37,6 +38,7 @@ def run() -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = Settings()
     logs.configure()
+    threading.excepthook = end_process
     transformers_logging.disable_progress_bar()
     torch.set_num_threads(settings.engine_threads)
     registry = Registry(settings.database_url)
@@ -100,6 +102,15 @@ def listen(address: str, *, secret: str | None) -> socket.socket:
     listener.bind((parts.hostname, parts.port))
     listener.listen()
     return listener
+
+
+def end_process(death: threading.ExceptHookArgs) -> None:
+    """End the process with its thread: an engine that lacks one would hang, one that is gone is started again."""
+    name = death.thread.name if death.thread else None
+    log.error("engine.thread_died", thread=name, exc_info=death.exc_value)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def cache_of(settings: Settings) -> Path:

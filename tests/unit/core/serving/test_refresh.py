@@ -1,6 +1,7 @@
 """Live versions follow the registry; the old one answers until the new one is ready, and when it never is."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -179,6 +180,27 @@ def test_a_passing_failure_is_not_called_corrupt_and_is_tried_again_later(
     following.refresher.step()
     assert following.answering(reference) is None
     assert source.corrupt == []
+
+
+def test_no_version_is_called_corrupt_for_its_base(shelf: Shelf, source: SetSource, following: Following) -> None:
+    child = shelf.child(shelf.original(), seed=1)
+    reference = source.point("latest", replace(child, base_digest="0" * 64))
+    following.refresher.step()
+    assert following.answering(reference) is None
+    assert source.corrupt == []
+
+
+def test_a_cache_that_cannot_be_pruned_stops_nothing(shelf: Shelf, source: SetSource, tmp_path: Path) -> None:
+    class Stuck(VersionLoader):
+        """A loader that cannot remove anything."""
+
+        def prune(self, live: set[str]) -> None:
+            raise OSError(5, f"no disk for {live}")
+
+    following = Following(source, Stuck(artefacts=shelf.artefacts, cache=tmp_path, device=torch.device("cpu")))
+    reference = source.point("latest", shelf.original())
+    following.refresher.step()
+    assert following.answering(reference) is not None
 
 
 def test_versions_beyond_the_budget_leave_the_least_used_first(shelf: Shelf, source: SetSource, load: Load) -> None:
