@@ -37,13 +37,15 @@ class Attempt:
     def run(self) -> None:
         """Carry the job to its end, or as far as this worker may."""
         folder = JobFolder(self.context.jobs_dir / self.claim.job.id / str(self.claim.fence))
-        folder.root.mkdir(parents=True, exist_ok=True)
         try:
             over = self._run_in(folder)
         except LostLeaseError as error:
             log.warning("job.lost", job_id=self.claim.job.id, fence=self.claim.fence, reason=error.detail)
             over = False
-        _tidy(folder, over=over)
+        try:
+            _tidy(folder, over=over)
+        except OSError as error:
+            log.warning("job.not_tidied", job_id=self.claim.job.id, fence=self.claim.fence, error=str(error))
 
     def _run_in(self, folder: JobFolder) -> bool:
         """Return whether the job is over, rather than back in the queue."""
@@ -51,6 +53,7 @@ class Attempt:
         if kind is None:
             return self._fail("unsupported_kind", f"this worker cannot execute {self.claim.job.kind} jobs; update it")
         try:
+            folder.root.mkdir(parents=True, exist_ok=True)
             kind.stage(self.claim, self.context, folder=folder, heart=self.heart)
             return self._settle(self._supervise(kind, folder), kind, folder)
         except LostLeaseError:

@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 import time
+from pathlib import Path
 
 from fake_desk import FakeDesk
 from one_attempt import await_that, folder_of, is_alive, run
@@ -57,6 +58,16 @@ def test_a_job_that_cannot_fit_on_the_disk_says_so(context: WorkerContext, desk:
     run(dataclasses.replace(context, min_free_bytes=1 << 60))
 
     assert (desk.outcome, desk.code) == ("failed", "disk_full")
+
+
+def test_a_disk_that_refuses_a_folder_fails_the_job_and_not_the_worker(
+    context: WorkerContext, desk: FakeDesk, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+
+    run(dataclasses.replace(context, jobs_dir=tmp_path / "file"))
+
+    assert (desk.outcome, desk.code) == ("failed", "internal_error")
 
 
 def test_a_missing_dataset_fails_the_job_and_not_the_worker(context: WorkerContext, desk: FakeDesk) -> None:
