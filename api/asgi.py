@@ -1,10 +1,13 @@
 """The API of one process, as the ``STRATA_…`` variables describe it: ``uvicorn api.asgi:app``."""
 
+from collections.abc import Callable
+
 from fastapi import FastAPI
 
 from api import logs
+from api.context import Context
 from api.engine_client import EngineClient
-from api.main import create_app
+from api.main import assemble
 from core.dispatch.local import LocalDispatcher
 from core.domain.ports import Dispatcher
 from core.registry.work import Registry
@@ -14,25 +17,31 @@ from core.storage.blobs import LocalBlobStore
 
 def build(settings: Settings) -> FastAPI:
     """Return the application that ``settings`` describe; nothing is opened before the first request."""
-    return create_app(
-        settings,
-        registry=Registry(settings.database_url),
-        blobs=LocalBlobStore(settings.blobs_dir),
-        dispatcher=_dispatcher(settings),
-        generator=EngineClient(
-            settings.engine_address,
-            secret=settings.engine_secret.get_secret_value() if settings.engine_secret else None,
-            timeout_seconds=settings.engine_timeout_seconds,
-        ),
+    registry = Registry(settings.database_url)
+    dispatcher, close_dispatcher = _dispatcher(settings)
+    engine = EngineClient(
+        settings.engine_address,
+        secret=settings.engine_secret.get_secret_value() if settings.engine_secret else None,
+        timeout_seconds=settings.engine_timeout_seconds,
     )
+    context = Context(
+        settings=settings,
+        registry=registry,
+        blobs=LocalBlobStore(settings.blobs_dir),
+        dispatcher=dispatcher,
+        generator=engine,
+        at_shutdown=(close_dispatcher, engine.close, registry.close),
+    )
+    return assemble(context)
 
 
-def _dispatcher(settings: Settings) -> Dispatcher:
+def _dispatcher(settings: Settings) -> tuple[Dispatcher, Callable[[], None]]:
     if settings.dispatcher == "local":
-        return LocalDispatcher()
+        return LocalDispatcher(), lambda: None
     from core.dispatch.broker import BrokerDispatcher
 
-    return BrokerDispatcher.over(settings.broker_url)
+    dispatcher = BrokerDispatcher.over(settings.broker_url)
+    return dispatcher, dispatcher.close
 
 
 logs.configure()

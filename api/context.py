@@ -1,5 +1,6 @@
 """What the routes stand on, handed over once by whoever assembles the application."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,7 @@ class Context:
 
     Attributes:
         heartbeat_seconds: longest silence of an event stream.
+        at_shutdown: closes what the assembler opened, in this order.
     """
 
     settings: Settings
@@ -24,3 +26,4 @@ class Context:
     dispatcher: Dispatcher
     generator: Generator
     heartbeat_seconds: float = HEARTBEAT_SECONDS
+    at_shutdown: tuple[Callable[[], None], ...] = ()

@@ -1,13 +1,13 @@
 """The application, assembled from its parts. It decides nothing."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any, Final
 
 from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI
 
-from api import errors, openapi
+from api import errors, multipart, openapi
 from api.context import Context
 from api.dependencies import single_query_values
 from api.middleware import Doorkeeper
@@ -61,4 +61,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context: Context = app.state.context
     with context.registry.write() as work:
         projects.ensure_default(work)
-    yield
+    multipart.remove_leftovers(context.settings.uploads_dir)
+    with ExitStack() as closing:
+        for close in reversed(context.at_shutdown):
+            closing.callback(close)
+        yield

@@ -1,5 +1,6 @@
 """A multipart body read as it arrives: files to disk, hashed and judged on the way; short texts to memory."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, Final
 
+import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from streaming_form_data import ParseFailedException, StreamingFormDataParser
@@ -16,11 +18,27 @@ from streaming_form_data.targets import BaseTarget
 from core.datasets.report import ValidationReport
 from core.datasets.validator import Validator
 from core.domain.errors import InvalidError, MalformedError, Place, TooLargeError
+from core.storage import durable
+
+log = structlog.get_logger()
 
 MAX_TEXT_BYTES: Final = 256 * 1024
 # What is neither content of a file nor of a text: boundaries and headers of the parts.
 MAX_FRAMING_BYTES: Final = 64 * 1024
 _STEP_BYTES: Final = 256 * 1024
+_PREFIX: Final = "upload-"
+_LEFT_BEHIND_SECONDS: Final = 3600.0
+
+
+def remove_leftovers(uploads: Path) -> None:
+    """Remove the folders of uploads that nobody has written to for an hour: the API that did so was killed."""
+    for folder in uploads.glob(f"{_PREFIX}*"):
+        try:
+            last = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+            if time.time() - last > _LEFT_BEHIND_SECONDS:
+                durable.remove_tree(folder)
+        except OSError as error:
+            log.warning("upload.not_removed", folder=folder.name, error=str(error))
 
 
 class _Part(BaseTarget):  # type: ignore[misc]
@@ -130,7 +148,7 @@ class FormReader:
     ) -> "Iterator[FormReader]":
         """Make a temporary folder below ``uploads``, and remove it with all that was not adopted."""
         uploads.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=uploads, prefix="upload-") as folder:
+        with TemporaryDirectory(dir=uploads, prefix=_PREFIX) as folder:
             reader = cls(Path(folder), files=files, texts=texts, limits=limits)
             try:
                 yield reader
