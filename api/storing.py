@@ -60,6 +60,8 @@ def _transact(
     for attempts_left in reversed(range(_ATTEMPTS)):
         try:
             with registry.write() as work:
+                for sha256 in sorted({file.report.sha256 for file in files.values()}):
+                    dataset_rows.lock_content(work, sha256)
                 rows = {part: _register(work, file, project_id=project_id) for part, file in files.items()}
                 return then(work, rows)
         except ConflictError as error:
@@ -69,8 +71,9 @@ def _transact(
 
 
 def remove_unused(registry: Registry, blobs: BlobStore, *, sha256: str) -> None:
-    """Remove a blob that no dataset names; the write transaction keeps others from naming it meanwhile."""
+    """Remove a blob that no dataset names; nobody can name it meanwhile."""
     with registry.write() as work:
+        dataset_rows.lock_content(work, sha256)
         if dataset_rows.content_users(work, sha256) == 0:
             blobs.delete(sha256)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, func, insert, or_, select, update
+from sqlalchemy import BigInteger, Row, cast, func, insert, or_, select, update
 
 from core.domain.records import Dataset, Page
 from core.registry.pages import Cursor, fetch
@@ -46,6 +46,16 @@ def get(work: Work, dataset_id: str) -> Dataset:
 def lock(work: Work, dataset_id: str) -> None:
     """Hold the dataset's row until the end of the work: deleting it and posting a task on it exclude each other."""
     work.connection.execute(select(DATASET.c.id).where(DATASET.c.id == dataset_id).with_for_update()).one()
+
+
+def lock_content(work: Work, sha256: str) -> None:
+    """Hold some content until the end of the work: naming it and removing its file exclude each other.
+
+    Whoever needs several takes them in the order of their hashes. SQLite has one writer at a time anyway.
+    """
+    if work.connection.dialect.name == "postgresql":
+        key = int.from_bytes(bytes.fromhex(sha256[:16]), signed=True)
+        work.connection.execute(select(func.pg_advisory_xact_lock(cast(key, BigInteger))))
 
 
 def page(work: Work, *, project_id: str, cursor: Cursor) -> Page[Dataset]:

@@ -3,9 +3,16 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 
 import pytest
 from doors import Door, labelled
+
+from api import storing
+from core.registry import datasets as dataset_rows
+from core.services import datasets
+from core.services.projects import DEFAULT_PROJECT_ID
+from core.storage.blobs import LocalBlobStore
 
 THREADS = 60
 
@@ -35,6 +42,23 @@ def test_a_failing_twin_never_takes_a_stored_file_away(desk: Door) -> None:
     rows, files = desk.contents()
     assert files == sorted(f"blobs/{row[2]}" for row in rows["dataset"])
     assert len(rows["task"]) == 32
+
+
+def test_a_file_is_not_removed_while_a_row_for_it_is_on_its_way(door: Door) -> None:
+    blobs, sha256 = LocalBlobStore(door.settings.blobs_dir), "ab" * 32
+    file = door.settings.blobs_dir / "rows"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"rows")
+    blobs.adopt(file, sha256=sha256)
+    remover = Thread(target=storing.remove_unused, args=(door.registry, blobs), kwargs={"sha256": sha256})
+    with door.registry.write() as work:
+        dataset_rows.lock_content(work, sha256)
+        content = {"sha256": sha256, "size_bytes": 4, "format": "text_label", "n_rows": 1, "report": {}}
+        datasets.register(work, project_id=DEFAULT_PROJECT_ID, **content)
+        remover.start()
+        remover.join(0.3)
+    remover.join(10)
+    assert blobs.path(sha256).is_file()
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
