@@ -92,8 +92,9 @@ def _read(path: Path) -> tuple[Any, Any]:
         )
         tokenizer = AutoTokenizer.from_pretrained(str(path), use_fast=True, **options)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        if _is_passing(error):
-            raise
+        refusal = _refusal(error)
+        if refusal is not None:
+            raise OSError(refusal.errno, refusal.strerror) from error
         raise CorruptError(f"the base model's folder cannot be read ({type(error).__name__})") from error
     # transformers makes up what a file lacks, and warns.
     if report["missing_keys"] or report["mismatched_keys"]:
@@ -101,11 +102,11 @@ def _read(path: Path) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def _is_passing(error: Exception) -> bool:
-    """Say whether the operating system refused to read; what transformers finds amiss bears no errno."""
+def _refusal(error: Exception) -> OSError | None:
+    """Return what the operating system refused, if that is behind it; what transformers finds amiss bears no errno."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno is not None and not isinstance(cause, FileNotFoundError):
-            return True
+            return cause
         cause = cause.__cause__ or cause.__context__
-    return False
+    return None
