@@ -38,7 +38,8 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH, loc: Loc = ()) -> Any:
     try:
         value = _STRICT.decode(text)
     except json.JSONDecodeError as error:
-        raise _malformed(f"not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})", loc) from None
+        where = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}, column {error.colno}"
+        raise _malformed(f"not valid JSON: {error.msg} ({where})", loc) from None
     except _RepeatedKeyError:
         raise _malformed("an object holds the same key twice", loc) from None
     except _NotFiniteError:

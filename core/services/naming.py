@@ -34,5 +34,6 @@ def require_model(work: Work, *, project_id: str, reference: str) -> Model:
     """
     found = models.find(work, project_id=project_id, reference=reference)
     if found is None:
-        raise MissingError("there is no such model", code="model_not_found")
+        place = Place(loc=("model",), message="there is no such model", hint="GET /v1/models lists the models")
+        raise MissingError(place.message, code="model_not_found", places=[place])
     return found

@@ -24,7 +24,7 @@ BAD: dict[str, tuple[dict[str, str], dict[str, bytes], int, str, list[Any]]] = {
     "missing field": ({}, {"file": NO_LABEL_ON_3}, 422, "invalid_dataset", ["file"]),
     "one row": ({}, {"file": labelled(1)}, 422, "invalid_dataset", ["file"]),
     "bad eval file": ({}, {"file": GOOD, "eval_file": b"x"}, 422, "invalid_dataset", ["eval_file"]),
-    "unknown model": ({"model": "nobody"}, {"file": GOOD}, 404, "model_not_found", []),
+    "unknown model": ({"model": "nobody"}, {"file": GOOD}, 404, "model_not_found", ["model"]),
     "rank 0": (
         {"spec": '{"adapter": {"rank": 0}}'},
         {"file": GOOD},
