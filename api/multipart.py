@@ -1,6 +1,7 @@
 """A multipart body read as it arrives: files to disk, hashed and judged on the way; short texts to memory."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ def remove_leftovers(uploads: Path) -> None:
             log.warning("upload.not_removed", folder=folder.name, error=str(error))
 
 
-class _Part(BaseTarget):  # type: ignore[misc]
+class _Part(BaseTarget, ABC):  # type: ignore[misc]
     """A part that may come once."""
 
     def __init__(self, name: str) -> None:
@@ -63,9 +64,9 @@ class _Part(BaseTarget):  # type: ignore[misc]
         self.taken_bytes += len(chunk)
         self.take(chunk)
 
+    @abstractmethod
     def take(self, chunk: bytes) -> None:
         """Take one chunk of the part's content."""
-        raise NotImplementedError
 
 
 class _Text(_Part):
