@@ -16,6 +16,7 @@ from core.datasets import rows
 from core.datasets.catalogue import FORMATS
 from core.domain.errors import MissingError
 from core.domain.jobs import JobState
+from core.domain.policies import ModelPolicy
 from core.domain.records import BaseModel, Dataset, Event, Job, Model, Task, Version
 from core.registry.work import Work
 from core.services import base_models, datasets, jobs, models, tasks, versions
@@ -50,6 +51,7 @@ def model(work: Work, row: Model) -> ModelView:
         name=row.name,
         base_model=base_models.get(work, name=row.base_model_id).name,
         method=dict(row.method),
+        policy=ModelPolicy.model_validate(row.policy),
         aliases={name: f"{row.name}@{number}" for name, number in numbers.items()},
         created_at=timestamp(row.created_ms),
     )

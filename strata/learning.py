@@ -35,11 +35,14 @@ from core.learning.adapters.lora.config import LoraSettings
 from core.learning.adapters.lora.rule import Lora
 from core.learning.compositions.merge_sequential.rule import MergeSequential
 from core.learning.learner import DivergedError, Learner, StepFigures, adamw
+from core.learning.lineage import Lineage
 from core.learning.loss import Batch, target_loss
 from core.learning.memories.w_past.rule import WPast
 from core.learning.objectives.ella.config import EllaSettings
 from core.learning.objectives.ella.rule import Ella
-from core.learning.recipe import Evaluation, Recipe, TaskSpec, Training
+from core.learning.recipe import Evaluation, Recipe, TaskSpec
+from core.learning.rows import Row
+from core.learning.training import Training
 from core.weights.delta import Delta
 
 __all__ = [
@@ -55,10 +58,12 @@ __all__ = [
     "JumpLoraModel",
     "JumpLoraSettings",
     "Learner",
+    "Lineage",
     "Lora",
     "LoraSettings",
     "MergeSequential",
     "Recipe",
+    "Row",
     "StepFigures",
     "TaskSpec",
     "Training",

@@ -20,7 +20,14 @@ def create(
 ) -> ModelView:
     """Create a model; it answers at once, as its base model does."""
     with context.registry.write() as work:
-        row = models.create(work, project_id=project, name=body.name, base_model=body.base_model, method=_method(body))
+        row = models.create(
+            work,
+            project_id=project,
+            name=body.name,
+            base_model=body.base_model,
+            method=_method(body),
+            policy=body.policy,
+        )
         return views.model(work, row)
 
 

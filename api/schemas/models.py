@@ -6,6 +6,7 @@ from pydantic import Field
 
 from api.schemas.base import Request, View
 from core.domain.identifiers import SLUG_PATTERN
+from core.domain.policies import ModelPolicy
 from core.learning.recipe import TaskSpec
 
 # The services judge names; the pattern is told to readers of the schema only.
@@ -46,6 +47,7 @@ class ModelRequest(Request):
         default=None,
         description="Name of a method of GET /v1/methods, or defaults of every task's spec.",
     )
+    policy: ModelPolicy = ModelPolicy()
 
 
 class ModelView(View):
@@ -58,6 +60,7 @@ class ModelView(View):
     name: str
     base_model: str
     method: dict[str, Any]
+    policy: ModelPolicy
     aliases: dict[str, str] = Field(description="What each alias names, e.g. `latest` to `support@2`.")
     created_at: str
 

@@ -7,17 +7,19 @@ loss of the targets backward  ->  closed-form gradients of the objectives  ->  c
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from accelerate import Accelerator
-from peft import PeftModel
+from torch import Tensor
 
 from core.domain.base_facts import Family
 from core.learning.adapters.port import Adapter
-from core.learning.loss import Batch, Forward, target_count, target_loss
-from core.learning.objectives.port import Objective
-from core.learning.recipe import Training
+from core.learning.loss import Batch, Forward, cross_entropy, target_count, target_logits
+from core.learning.objectives.port import Answers, Objective
+from core.learning.training import Training
+
+_CE: Final = "ce"
 
 
 class DivergedError(ArithmeticError):
@@ -44,11 +46,12 @@ class Learner:
 
     Attributes:
         forward: the model as the accelerator prepared it: under autocast, or spread over ranks.
+        has_past: whether there were tasks before this one, whose answers objectives may ask for.
         step: optimiser steps done.
         total_steps: of this task; the adapter's schedule runs over them.
     """
 
-    model: PeftModel
+    model: Any
     adapter: Adapter
     objectives: Sequence[Objective]
     optimizer: torch.optim.Optimizer
@@ -57,6 +60,7 @@ class Learner:
     max_grad_norm: float
     total_steps: int
     forward: Forward | None = None
+    has_past: bool = False
     step: int = 0
 
     def learn(self, batches: Sequence[Batch]) -> StepFigures:
@@ -66,8 +70,10 @@ class Learner:
             DivergedError: the loss or the gradient's norm is not finite; nothing was stepped.
         """
         self.optimizer.zero_grad()
-        ce_loss = self._backward(batches)
-        values = {objective.name: objective.add_gradient(self.adapter.layers()) for objective in self.objectives}
+        ce_loss, values = self._backward(batches)
+        for objective in self.objectives:
+            values[objective.name] = values.get(objective.name, 0.0) + objective.add_gradient(self.adapter.layers())
+        values = {objective.name: values[objective.name] for objective in self.objectives if objective.has_value}
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         grad_norm = float(self.accelerator.clip_grad_norm_(parameters, self.max_grad_norm))
         if not (math.isfinite(ce_loss) and math.isfinite(grad_norm)):
@@ -77,22 +83,40 @@ class Learner:
         self.adapter.after_step(self.step, total_steps=self.total_steps)
         return StepFigures(ce_loss, values, grad_norm)
 
-    def _backward(self, batches: Sequence[Batch]) -> float:
-        """Accumulate the gradient over the micro-batches and return the mean loss of a target token."""
-        ranks = self.accelerator.num_processes
+    def _backward(self, batches: Sequence[Batch]) -> tuple[float, dict[str, float]]:
+        """Accumulate the gradient over the micro-batches; return the losses by target token, the objectives' by name."""
         tokens = self._over_ranks(sum(target_count(batch, self.family) for batch in batches))
-        total = 0.0
+        totals: dict[str, float] = {}
         for number, batch in enumerate(batches, start=1):
             with self._synchronised(last=number == len(batches)):
-                batch = batch.to(self.accelerator.device)  # noqa: PLW2901 - the same batch, where it is used
-                # Distributed training allows one forward pass a backward pass; alone, a shared prefix may have its own.
-                loss = (
-                    target_loss(self.model, batch, self.family, forward=self.forward, share_prefix=ranks == 1) / tokens
-                )
+                terms = self._losses(batch.to(self.accelerator.device))
+                loss = torch.stack([term.to(terms[_CE].dtype) for term in terms.values()]).sum() / tokens
                 # Distributed gradients are averaged over the ranks; this makes the average the sum again.
+                ranks = self.accelerator.num_processes
                 self.accelerator.backward(loss * ranks if ranks > 1 else loss)
-            total += float(loss.detach())
-        return self._over_ranks(total)
+            for name, term in terms.items():
+                totals[name] = totals.get(name, 0.0) + float(term.detach() / tokens)
+        totals = {name: self._over_ranks(total) for name, total in totals.items()}
+        return totals.pop(_CE), totals
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the batch's summed losses: the targets' cross-entropy, and what the objectives add to it."""
+        # Distributed training allows one forward pass a backward pass; alone, a shared prefix may have its own.
+        share = self.accelerator.num_processes == 1
+        logits_KV, targets_K = target_logits(self.model, batch, self.family, forward=self.forward, share_prefix=share)
+        answers = Answers(logits_KV, targets_K, (lambda: self._before(batch)) if self.has_past else None)
+        terms = {objective.name: objective.batch_loss(answers) for objective in self.objectives}
+        found = {name: term for name, term in terms.items() if term is not None}
+        return {_CE: cross_entropy(logits_KV, targets_K, self.family), **found}
+
+    @torch.no_grad()
+    def _before(self, batch: Batch) -> Tensor:
+        """Return the logits of the model as it was before the task: its adapter off, its dropout too."""
+        self.model.eval()
+        with self.model.disable_adapter(), self.accelerator.autocast():
+            logits_KV, _ = target_logits(self.model, batch, self.family, share_prefix=True)
+        self.model.train()
+        return logits_KV
 
     def _over_ranks(self, value: float) -> float:
         if self.accelerator.num_processes == 1:
@@ -104,7 +128,7 @@ class Learner:
         return torch.enable_grad() if last else self.accelerator.no_sync(self.forward)
 
 
-def adamw(model: PeftModel, training: Training) -> torch.optim.AdamW:
+def adamw(model: torch.nn.Module, training: Training) -> torch.optim.AdamW:
     """Return the optimiser of all methods: a constant rate, and no decay, which would pull thresholds to 1."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return torch.optim.AdamW(parameters, lr=training.learning_rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)

@@ -112,12 +112,17 @@ def target_loss(
     forward: Forward | None = None,
     share_prefix: bool = False,
 ) -> Tensor:
-    """Return the summed cross-entropy over the batch's target tokens.
+    """Return the summed cross-entropy over the batch's target tokens; see `cross_entropy`."""
+    logits_KV, targets_K = target_logits(model, batch, family, forward=forward, share_prefix=share_prefix)
+    return cross_entropy(logits_KV, targets_K, family)
+
+
+def cross_entropy(logits_KV: Tensor, targets_K: Tensor, family: Family) -> Tensor:
+    """Return the summed cross-entropy of the targets.
 
     It is formed in the type in which the model's own loss is: fp32 for causal models, which Hugging Face narrows even
     from float64, and never below fp32 for the others.
     """
-    logits_KV, targets_K = target_logits(model, batch, family, forward=forward, share_prefix=share_prefix)
     own = torch.float32 if family == "causal" else torch.promote_types(logits_KV.dtype, torch.float32)
     return functional.cross_entropy(logits_KV.to(own), targets_K, reduction="sum")
 

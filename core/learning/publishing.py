@@ -7,12 +7,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from peft import PeftModel, get_peft_model_state_dict
 from torch import Tensor
 
 from core.domain.job_folder import ScoreEvent
 from core.domain.manifest import CANARY_FILE, DELTA_FILE, Manifest, Provenance
 from core.domain.trainer_spec import TrainerSpec
+from core.learning.adapters.state import AdapterState
 from core.storage import durable, manifests
 from core.weights import canary, tensor_files
 from core.weights.base import LoadedBase
@@ -26,42 +26,20 @@ def memory_file(name: str) -> str:
     return f"memory/{name}.safetensors"
 
 
-@dataclass(frozen=True, slots=True)
-class AdapterState:
-    """The factors and thresholds a task ended with, as PEFT saves them: for exports, never for serving."""
-
-    config: dict[str, Any]
-    tensors: dict[str, Tensor]
-
-    @classmethod
-    def of(cls, model: PeftModel) -> "AdapterState":
-        """Read the state out of a model whose adapter is still attached."""
-        config = model.peft_config["default"].to_dict() | {"base_model_name_or_path": None, "inference_mode": True}
-        tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
-        return cls(config, {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()})
-
-    def write(self, folder: Path) -> None:
-        """Write ``adapter_config.json`` and ``adapter_model.safetensors``."""
-        folder.mkdir()
-        text = json.dumps(self.config, indent=1, sort_keys=True, default=sorted)
-        (folder / "adapter_config.json").write_text(text + "\n", encoding="utf-8")
-        tensor_files.write(folder / "adapter_model.safetensors", self.tensors, {"format": "pt"})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a task came to.
 
     Attributes:
         delta: of this task.
-        adapter: what the delta was read from.
+        adapter: what the delta was read from, where PEFT can save it.
         memories: their states by name, for the next task.
         scores: of the new version and of the base.
         digest: of the folded tensors.
     """
 
     delta: Delta
-    adapter: AdapterState
+    adapter: AdapterState | None
     memories: Mapping[str, Mapping[str, Tensor]]
     scores: Sequence[ScoreEvent]
     digest: str
@@ -79,7 +57,8 @@ def publish(out: Path, outcome: Outcome, *, spec: TrainerSpec, base: LoadedBase)
     out.mkdir(parents=True)
     outcome.delta.save(out / DELTA_FILE)
     canary.write(out / CANARY_FILE, canary.compute(base.model, base.tokenizer, base.facts.family))
-    outcome.adapter.write(out / "adapter")
+    if outcome.adapter is not None:
+        outcome.adapter.write(out / "adapter")
     for name, state in outcome.memories.items():
         file = out / memory_file(name)
         file.parent.mkdir(exist_ok=True)

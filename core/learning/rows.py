@@ -34,13 +34,26 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """One row in tokens; the target ends with the end token."""
+    """One row in tokens.
 
-    prompt: list[int]
-    target: list[int]
+    Attributes:
+        input_ids: what the model reads: for a causal model the targets too, for the others the source alone.
+        labels: for a causal model as long as the input, the target tokens in their places and ``IGNORED`` elsewhere;
+            for a sequence-to-sequence model the target.
+    """
+
+    input_ids: list[int]
+    labels: list[int]
+
+    @classmethod
+    def of(cls, prompt: list[int], target: list[int], family: Family) -> "TokenRow":
+        """Return the row of a prompt and what is to be answered to it."""
+        if family == "seq2seq":
+            return cls(prompt, target)
+        return cls(prompt + target, [IGNORED] * len(prompt) + target)
 
     def __len__(self) -> int:
-        return len(self.prompt) + len(self.target)
+        return len(self.input_ids) + len(self.labels)
 
 
 def read(path: Path) -> list[Row]:
@@ -71,28 +84,20 @@ def tokenise(
 ) -> list[TokenRow]:
     """Tokenise each row once; what is too long is cut."""
     return [
-        TokenRow(
+        TokenRow.of(
             encode_prompt(tokenizer, row.prompt, family, max_tokens=max_source_tokens, cut=row.cut),
             encode_target(tokenizer, row.target, max_tokens=max_target_tokens),
+            family,
         )
         for row in rows
     ]
 
 
-def collate(rows: Sequence[TokenRow], family: Family, *, pad: int) -> Batch:
-    """Pad rows on the right to the longest of them.
-
-    A causal row is prompt and target in one sequence, with labels on the target alone; a sequence-to-sequence row is a
-    source, and the target as labels.
-    """
-    if family == "seq2seq":
-        sources = [row.prompt for row in rows]
-        labels = [row.target for row in rows]
-    else:
-        sources = [row.prompt + row.target for row in rows]
-        labels = [[IGNORED] * len(row.prompt) + row.target for row in rows]
-    mask_BT = padded([[1] * len(source) for source in sources], value=0)
-    return Batch(padded(sources, value=pad), mask_BT, padded(labels, value=IGNORED))
+def collate(rows: Sequence[TokenRow], *, pad: int) -> Batch:
+    """Pad rows on the right to the longest of them."""
+    inputs = [row.input_ids for row in rows]
+    mask_BT = padded([[1] * len(ids) for ids in inputs], value=0)
+    return Batch(padded(inputs, value=pad), mask_BT, padded([row.labels for row in rows], value=IGNORED))
 
 
 def padded(sequences: Sequence[Sequence[int]], *, value: int, left: bool = False) -> Tensor:

@@ -14,7 +14,6 @@ from typing import Any, Final, Self
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
 from torch import Tensor
 
 from core.domain.errors import CorruptError
@@ -24,14 +23,11 @@ from core.domain.manifest import DELTA_FILE
 from core.domain.trainer_spec import ScoredTask, TrainerSpec
 from core.learning import rows
 from core.learning.checkpoints import Checkpoints
-from core.learning.learner import Learner, adamw
-from core.learning.loss import target_logits
-from core.learning.memories.port import Past
-from core.learning.method import Method, assemble
-from core.learning.publishing import AdapterState, Outcome, memory_file, publish
+from core.learning.lesson import Lesson, Survival, Watch
+from core.learning.publishing import Outcome, memory_file, publish
 from core.learning.recipe import Recipe
-from core.learning.scoring import EXACT_MATCH, OPTION_LIKELIHOOD, Scorer, pad_token, sample
-from core.learning.trainer import CHECKPOINT_SECONDS, CancelledError, Feed, Report, Trainer
+from core.learning.scoring import EXACT_MATCH, OPTION_LIKELIHOOD, Scorer, sample
+from core.learning.trainer import CHECKPOINT_SECONDS, CancelledError, Report
 from core.storage import manifests
 from core.weights import base, fold, tensor_files
 from core.weights.base import LoadedBase
@@ -95,15 +91,17 @@ class TaskRun:
         self._adopt(notes[_BASE_SCORES])
         chain = self._chain()
         pristine = self._become_parent(chain)
-        method, adapter = self._learn(chain, checkpoints, notes)
+        self.report(PhaseEvent(phase=Phase.TRAINING))
+        lesson = self._lesson(chain, pristine)
+        survival = Survival(checkpoints=checkpoints, notes=notes, checkpoint_seconds=self.checkpoint_seconds)
+        delta, adapter = lesson.learn(survival)
         if not self.accelerator.is_main_process:
             return None
-        delta = method.composition.delta(method.adapter)
         fold.apply(self.base.model, pristine)
         folded = fold.fold(self.base.model, [*chain, delta], dtype=self.base.stored_dtype)
         fold.apply(self.base.model, folded)
         self._score_lineage()
-        memories = method.observe(self.base.model, self._show_rows)
+        memories = lesson.remember()
         self.report(PhaseEvent(phase=Phase.PUBLISHING))
         digest = self.base.digest_with(folded)
         outcome = Outcome(delta=delta, adapter=adapter, memories=memories, scores=self._scores, digest=digest)
@@ -128,51 +126,19 @@ class TaskRun:
         fold.apply(model, uncast)
         return pristine
 
-    def _learn(
-        self, chain: list[Delta], checkpoints: Checkpoints, notes: dict[str, Any]
-    ) -> tuple[Method, AdapterState]:
-        """Train; on return the adapter is detached, and read out of what it was."""
-        self.report(PhaseEvent(phase=Phase.TRAINING))
-        training, family = self.recipe.training, self.base.facts.family
-        set_seed(training.seed)
-        method = assemble(self.recipe)
-        model = method.adapter.attach(self.base.model).train()
-        method.recall(
-            Past(
-                chain=chain,
-                states=self._memory_states(),
-                modules=set(method.adapter.layers()),
-                device=self.accelerator.device,
-            ),
-        )
-        examples = self._examples()
-        ranks = self.accelerator.num_processes
-        plan = rows.Plan(len(examples), rows_per_step=training.rows_per_step(ranks), seed=training.seed)
-        optimizer = adamw(model, training)
-        forward, optimizer = self.accelerator.prepare(model, optimizer)
-        learner = Learner(
-            model=model,
-            forward=forward,
-            adapter=method.adapter,
-            objectives=method.objectives,
-            optimizer=optimizer,
+    def _lesson(self, chain: list[Delta], pristine: dict[str, Tensor]) -> Lesson:
+        return Lesson(
+            recipe=self.recipe,
+            network=self.base.model,
+            tokenizer=self.base.tokenizer,
+            family=self.base.facts.family,
             accelerator=self.accelerator,
-            family=family,
-            max_grad_norm=training.max_grad_norm,
-            total_steps=training.steps(len(examples), processes=ranks),
+            chain=chain,
+            pristine=pristine,
+            states=self._memory_states(),
+            own_rows=self._examples(),
+            watch=Watch(report=self._tell, stopping=self.stopping, pulse=self._pulse),
         )
-        Trainer(
-            learner=learner,
-            feed=Feed(examples, plan, training.batch_size, pad_token(self.base.tokenizer)),
-            report=self._tell,
-            stopping=self.stopping,
-            checkpoints=checkpoints,
-            notes=notes,
-            checkpoint_seconds=self.checkpoint_seconds,
-        ).run()
-        state = AdapterState.of(model)
-        model.unload()
-        return method, state
 
     def _examples(self) -> list[rows.TokenRow]:
         training = self.recipe.training
@@ -193,19 +159,6 @@ class TaskRun:
             if newest is not None:
                 states[part.name] = tensor_files.read(newest)[0]
         return states
-
-    @torch.no_grad()
-    def _show_rows(self, max_rows: int) -> None:
-        """Pass training rows through the network without any padding: rows of equal lengths together."""
-        model, family = self.base.model.eval(), self.base.facts.family
-        alike: dict[tuple[int, int], list[rows.TokenRow]] = {}
-        for row in sample(self._examples(), max_rows):
-            alike.setdefault((len(row.prompt), len(row.target)), []).append(row)
-        for group in alike.values():
-            for first in range(0, len(group), self.recipe.evaluation.batch_size):
-                batch = rows.collate(group[first : first + self.recipe.evaluation.batch_size], family, pad=0)
-                target_logits(model, batch.to(self.accelerator.device), family)
-                self._pulse()
 
     def _score_base(self) -> list[dict[str, Any]]:
         """Score the untouched base on the new task: how far there was to go."""

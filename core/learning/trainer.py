@@ -42,7 +42,7 @@ class Feed:
         ranks, rank = learner.accelerator.num_processes, learner.accelerator.process_index
         # Every rank must take part in every reduction: a rank left without rows repeats the last ones.
         mine = micro[rank::ranks] or micro[-1:]
-        return [collate(batch, learner.family, pad=self.pad) for batch in mine]
+        return [collate(batch, pad=self.pad) for batch in mine]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -17,10 +17,12 @@ def _built(row: Row[Any]) -> Model:
     return Model(**row._asdict())
 
 
-def add(work: Work, *, model_id: str, project_id: str, name: str, base_model_id: str, method: Json) -> Model:
+def add(  # noqa: PLR0913 - a row's columns, each by name
+    work: Work, *, model_id: str, project_id: str, name: str, base_model_id: str, method: Json, policy: Json
+) -> Model:
     """Insert a model whose next version is @0."""
     counters = {"fence": 0, "next_seq": 1, "next_number": 0}
-    made = {"method": dict(method), "policy": {}, "created_ms": work.now_ms()}
+    made = {"method": dict(method), "policy": dict(policy), "created_ms": work.now_ms()}
     owner = {"project_id": project_id, "base_model_id": base_model_id}
     work.connection.execute(insert(MODEL).values(id=model_id, name=name, **owner, **counters, **made))
     return get(work, model_id)

@@ -4,9 +4,10 @@ from pydantic import ValidationError
 
 from core.domain.errors import ConflictError, InvalidError, NotReadyError, Place
 from core.domain.identifiers import new_id
+from core.domain.policies import ModelPolicy
 from core.domain.records import BaseModel, BaseModelState, Json, Model, Page, Version
 from core.domain.versions import VersionState
-from core.learning import catalogue
+from core.learning.catalogue.presets import PRESETS
 from core.learning.recipe import TaskSpec
 from core.registry import aliases, base_models, events, jobs, models, versions
 from core.registry.pages import Cursor, Order
@@ -16,11 +17,19 @@ from core.services.naming import require_model, require_name
 FIRST_ALIASES = ("latest", "stable")
 
 
-def create(work: Work, *, project_id: str, name: str, base_model: str, method: Json | str | None) -> Model:
+def create(
+    work: Work,
+    *,
+    project_id: str,
+    name: str,
+    base_model: str,
+    method: Json | str | None = None,
+    policy: ModelPolicy | None = None,
+) -> Model:
     """Create a model with version @0, its base, which the aliases `latest` and `stable` name.
 
     ``method`` holds defaults of its tasks: a preset's name, or an object of TaskSpec's shape such as
-    ``{"method": "jumplora", "training": {"epochs": 3}}``; None or {} leaves the product's own.
+    ``{"method": "jumplora", "training": {"epochs": 3}}``; None or {} leaves the product's own. ``policy`` says what the model's methods may do with users' data.
 
     Raises:
         InvalidError: ``invalid_name``, ``unknown_base_model``, or the method cannot be.
@@ -39,6 +48,7 @@ def create(work: Work, *, project_id: str, name: str, base_model: str, method: J
         name=name,
         base_model_id=base.id,
         method=defaults,
+        policy=(policy or ModelPolicy()).model_dump(mode="json"),
     )
     events.append(work, subject_id=made.id, project_id=project_id, kind="created", actor="user")
     zero = versions.add(work, _base_version(work, made, digest=str(base.digest)), actor="user")
@@ -117,8 +127,8 @@ def _defaults(method: Json | str | None) -> Json:
     except ValidationError as error:
         places = [Place(loc=("method", *fault["loc"]), message=fault["msg"]) for fault in error.errors()]
         raise InvalidError("the method cannot be used", code="invalid_method", places=places) from error
-    if spec.method is not None and spec.method not in catalogue.PRESETS:
-        hint = f"one of: {', '.join(catalogue.PRESETS)}"
+    if spec.method is not None and spec.method not in PRESETS:
+        hint = f"one of: {', '.join(PRESETS)}"
         places = [Place(loc=("method",), message="there is no such method", hint=hint)]
         raise InvalidError("the method cannot be used", code="invalid_method", places=places)
     return given

@@ -12,10 +12,12 @@ from core.domain.base_facts import BaseFacts
 from core.domain.errors import ConflictError, InvalidError, MissingError, Place
 from core.domain.identifiers import new_id
 from core.domain.jobs import JobKind
+from core.domain.policies import ModelPolicy
 from core.domain.ports import Dispatcher
 from core.domain.records import Dataset, Job, Json, Model, Page, Task
-from core.learning import catalogue
+from core.learning.catalogue.presets import DEFAULT_METHOD
 from core.learning.recipe import Recipe, TaskSpec
+from core.learning.resolution import resolve
 from core.registry import aliases, base_models, jobs, models, tasks
 from core.registry import datasets as dataset_rows
 from core.registry.pages import Cursor, Order
@@ -131,7 +133,12 @@ def _plan(work: Work, model: Model, submission: TaskSubmission) -> _Plan:
         options=spec.data.options,
     )
     facts = BaseFacts.model_validate(base_models.get(work, model.base_model_id).facts)
-    recipe = catalogue.resolve(spec, default_method=spec.method or catalogue.DEFAULT_METHOD, facts=facts)
+    recipe = resolve(
+        spec,
+        default_method=DEFAULT_METHOD,
+        facts=facts,
+        may_store_rows=ModelPolicy.model_validate(model.policy).store_rows,
+    )
     return _Plan(spec=_effective(spec, template, recipe), template=template, recipe=recipe)
 
 
@@ -185,6 +192,8 @@ def _effective(spec: TaskSpec, template: Template, recipe: Recipe) -> Json:
         "method": recipe.name,
         "adapter": recipe.adapter.settings,
         "objectives": {part.name: part.settings for part in recipe.objectives},
+        "memories": {part.name: part.settings for part in recipe.memories},
+        "composition": recipe.composition.name,
         "training": recipe.training.model_dump(mode="json"),
         "evaluation": recipe.evaluation.model_dump(mode="json"),
         "data": {"question": template.question, "options": template.options and list(template.options)},

@@ -21,11 +21,14 @@ def create(
     *,
     base_model: Annotated[str, typer.Option("--base-model", "-b", help="The base model it starts from.")],
     method: Annotated[str | None, typer.Option(help="Default method of its tasks; see `strata methods`.")] = None,
+    store_rows: Annotated[
+        bool, typer.Option("--store-rows", help="Let methods such as replay keep rows of task files.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Create a model; its version 0, the base, answers at once."""
     session = session_of(context)
-    model = session.client.models.create(name, base_model=base_model, method=method)
+    model = session.client.models.create(name, base_model=base_model, method=method, policy={"store_rows": store_rows})
     if as_json:
         print_json(model.to_json())
         return

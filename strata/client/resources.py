@@ -38,9 +38,16 @@ class Models:
     def __init__(self, transport: Transport) -> None:
         self._http = transport
 
-    def create(self, name: str, *, base_model: str, method: str | Mapping[str, Any] | None = None) -> Model:
+    def create(
+        self,
+        name: str,
+        *,
+        base_model: str,
+        method: str | Mapping[str, Any] | None = None,
+        policy: Mapping[str, Any] | None = None,
+    ) -> Model:
         """Create a model; ``name@0``, the base itself, answers at once."""
-        body = {"name": name, "base_model": base_model, "method": method}
+        body = {"name": name, "base_model": base_model, "method": method, "policy": policy}
         return self._http.one(Model, "POST", "/v1/models", json=_given(body))
 
     def get(self, model: str) -> Model:

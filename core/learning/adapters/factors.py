@@ -1,18 +1,41 @@
-"""From a gradient with respect to a layer's scaled update ``s B A`` to the gradients of its factors."""
+"""The two thin factors of a low-rank update ``s B A``, and gradients that reach them from the update.
+
+Shapes: R rank, I inputs, O outputs.
+"""
+
+from dataclasses import dataclass
 
 from peft.tuners import lora
 from torch import Tensor, nn
 
 
-def add_factor_gradients(layer: lora.LoraLayer, gradient_OI: Tensor, adapter: str = "default") -> None:
-    """Add ``s B' G`` to A's and ``s G A'`` to B's ``.grad``."""
-    a_RI, b_OR = layer.lora_A[adapter].weight, layer.lora_B[adapter].weight
-    scale = layer.scaling[adapter]
-    _add(a_RI, scale * (b_OR.detach().to(gradient_OI.dtype).T @ gradient_OI))
-    _add(b_OR, scale * (gradient_OI @ a_RI.detach().to(gradient_OI.dtype).T))
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """The parameters A and B of one layer, and the scale of their product."""
+
+    a_RI: nn.Parameter
+    b_OR: nn.Parameter
+    scale: float
+
+    @classmethod
+    def of(cls, layer: lora.LoraLayer, adapter: str = "default") -> "Factors":
+        """Return the factors of a layer of PEFT's."""
+        return cls(layer.lora_A[adapter].weight, layer.lora_B[adapter].weight, float(layer.scaling[adapter]))
+
+    def add_update_gradient(self, gradient_OI: Tensor) -> None:
+        """Add ``s B' G`` to A's and ``s G A'`` to B's ``.grad``, for a gradient with respect to ``s B A``."""
+        a_RI, b_OR = (factor.detach().to(gradient_OI.dtype) for factor in (self.a_RI, self.b_OR))
+        self.add_gradients(self.scale * (b_OR.T @ gradient_OI), self.scale * (gradient_OI @ a_RI.T))
+
+    def add_gradients(self, grad_RI: Tensor | None, grad_OR: Tensor | None = None) -> None:
+        """Add to A's and to B's ``.grad``."""
+        for parameter, gradient in ((self.a_RI, grad_RI), (self.b_OR, grad_OR)):
+            if gradient is not None:
+                add_gradient(parameter, gradient)
 
 
-def _add(parameter: nn.Parameter, gradient: Tensor) -> None:
+def add_gradient(parameter: nn.Parameter, gradient: Tensor) -> None:
+    """Add to a parameter's ``.grad``, in the parameter's type."""
     gradient = gradient.to(parameter.dtype)
     if parameter.grad is None:
         parameter.grad = gradient

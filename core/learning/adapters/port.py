@@ -4,10 +4,12 @@ Shapes: O outputs, I inputs of one adapted layer.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
-from peft import PeftModel
 from torch import Tensor, nn
+
+from core.learning.adapters.factors import Factors
+from core.learning.adapters.state import AdapterState
 
 
 class Update(Protocol):
@@ -16,11 +18,22 @@ class Update(Protocol):
     value_OI: Tensor
 
     def add_gradient(self, gradient_OI: Tensor) -> None:
-        """Add to the factors' ``.grad`` what ``gradient_OI``, a gradient with respect to ``value_OI``, means there."""
+        """Add to the parameters' ``.grad`` what ``gradient_OI``, a gradient with respect to ``value_OI``, means there."""
 
 
 class AdaptedLayer(Protocol):
-    """One adapted layer."""
+    """One adapted layer.
+
+    Attributes:
+        factors: A, B and their scale; None for an adapter that has none.
+        low_rank: whether the update is exactly their product now.
+    """
+
+    @property
+    def factors(self) -> Factors | None: ...  # noqa: D102 - said above
+
+    @property
+    def low_rank(self) -> bool: ...  # noqa: D102 - said above
 
     def update(self, *, sparse: bool = False) -> Update:
         """Return the scaled update as the forward pass uses it now, detached; ``sparse`` asks for its kept entries."""
@@ -31,7 +44,7 @@ class Adapter(Protocol):
 
     sparse: bool
 
-    def attach(self, base: nn.Module) -> PeftModel:
+    def attach(self, base: nn.Module) -> Any:
         """Put a fresh adapter on ``base`` (drawn from torch's global generator) and return the trainable model."""
 
     def layers(self) -> Mapping[str, AdaptedLayer]:
@@ -51,3 +64,6 @@ class Adapter(Protocol):
 
     def deltas(self) -> Iterator[tuple[str, Tensor]]:
         """Yield each layer's final update, ``[O, I]``, in the type of the master weights."""
+
+    def detach(self) -> AdapterState | None:
+        """Take the adapter off, so that the base is as it was, and return what it had learned, if PEFT can save it."""

@@ -3,7 +3,7 @@ from stage import PROJECT, Wakes, claimed, learn, new_dataset, new_model, sha256
 
 from core.domain.errors import ConflictError, InvalidError, MissingError, NotReadyError, StrataError
 from core.domain.records import BaseModelState, Model
-from core.learning.catalogue import DEFAULT_METHOD
+from core.learning.catalogue.presets import DEFAULT_METHOD
 from core.registry.work import Registry
 from core.services import base_models, datasets, generation, jobs, models, tasks, versions
 

@@ -11,8 +11,9 @@ from typing import Any
 from core.domain.job_folder import EVENT, Event, JobFolder, ProgressEvent, ScoreEvent
 from core.domain.manifest import Manifest
 from core.domain.trainer_spec import BaseRef, ChainLink, ScoredTask, TrainerSpec
-from core.learning import catalogue
+from core.learning.catalogue.presets import DEFAULT_METHOD
 from core.learning.recipe import TaskSpec
+from core.learning.resolution import resolve
 from core.storage import manifests
 from core.weights import base
 
@@ -65,8 +66,8 @@ class Lineage:
         return manifest
 
     def _spec(self, number: int) -> TrainerSpec:
-        recipe = catalogue.resolve(
-            TaskSpec.model_validate(self.spec), default_method=catalogue.DEFAULT_METHOD, facts=self.facts
+        recipe = resolve(
+            TaskSpec.model_validate(self.spec), default_method=DEFAULT_METHOD, facts=self.facts, may_store_rows=True
         )
         chain = [
             ChainLink(version_id=f"ver_{n}", folder=f"chain/{n}", manifest_sha256=identity(parent))

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from core.datasets.catalogue import FORMATS
-from core.learning.catalogue import PARTS, PRESETS
+from core.learning.catalogue.parts import PARTS
+from core.learning.catalogue.presets import PRESETS
 from core.settings import Settings, usable_cpus
 
 ROOT = Path(__file__).parents[3]

@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from core.learning.adapters.config import LowRankSettings
+from core.learning.part import PartInfo
 
 ThresholdMode = Literal["global", "per_block"]
 
@@ -36,3 +37,14 @@ class JumpLoraSettings(LowRankSettings):
         if self.final_interpolation < self.first_interpolation:
             raise ValueError("final_interpolation must not be below first_interpolation")
         return self
+
+
+PART = PartInfo(
+    axis="adapter",
+    name="jumplora",
+    summary="LoRA whose product is gated entry by entry by a learned threshold: a sparse update.",
+    settings=JumpLoraSettings,
+    rule="core.learning.adapters.jumplora.rule:JumpLora",
+    source="arXiv:2604.16171",
+    provides=frozenset({"linear_delta", "mergeable", "sparse_delta", "has_factors", "single_active", "free_teacher"}),
+)

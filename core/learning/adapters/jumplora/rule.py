@@ -7,13 +7,14 @@ import torch
 from peft import PeftModel, get_peft_model
 from torch import Tensor, nn
 
-from core.learning.adapters.factors import add_factor_gradients
+from core.learning.adapters.factors import Factors
 from core.learning.adapters.jumplora.config import JumpLoraSettings
 from core.learning.adapters.jumplora.gate import gated, gated_gradient
 from core.learning.adapters.jumplora.layer import JumpLoraLinear
 from core.learning.adapters.jumplora.model import JumpLoraModel, register
 from core.learning.adapters.jumplora.peft_config import JumpLoraConfig
 from core.learning.adapters.jumplora.schedule import GateSchedule
+from core.learning.adapters.state import AdapterState
 
 _ADAPTER = "default"
 
@@ -32,7 +33,7 @@ class JumpLoraUpdate:
         """Add ``s B' (gain G)`` and ``s (gain G) A'`` to the factors' gradients; theta gets none."""
         if self.interpolation:
             gradient_OI = gated_gradient(gradient_OI, self.delta_OI, self.tau, self.interpolation)
-        add_factor_gradients(self.layer, gradient_OI)
+        Factors.of(self.layer).add_update_gradient(gradient_OI)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,16 @@ class JumpLoraView:
     """One adapted layer."""
 
     layer: JumpLoraLinear
+
+    @property
+    def factors(self) -> Factors:
+        """A, B and their scale."""
+        return Factors.of(self.layer, _ADAPTER)
+
+    @property
+    def low_rank(self) -> bool:
+        """Whether the gate is still open."""
+        return bool(self.layer.interpolation[_ADAPTER] == 0)
 
     def update(self, *, sparse: bool = False) -> JumpLoraUpdate:
         """Return the update at the current f; ``sparse`` counts any f over 0 as 1."""
@@ -57,15 +68,16 @@ class JumpLora:
 
     settings: JumpLoraSettings
     sparse: bool = True
-    _tuner: JumpLoraModel | None = None
+    _model: PeftModel | None = None
     _layers: dict[str, JumpLoraView] = field(default_factory=dict)
 
     @property
     def tuner(self) -> JumpLoraModel:
         """The tuner, once the adapter is attached."""
-        if self._tuner is None:
-            raise RuntimeError("the adapter is not attached to a model yet")
-        return self._tuner
+        if self._model is None:
+            raise RuntimeError("the adapter is not attached to a model")
+        tuner: JumpLoraModel = self._model.base_model
+        return tuner
 
     def attach(self, base: nn.Module) -> PeftModel:
         """Put a fresh adapter on ``base``: A kaiming-uniform, B zero, gate open."""
@@ -80,7 +92,7 @@ class JumpLora:
             initial_log_threshold=settings.initial_log_threshold,
         )
         model = get_peft_model(base, config)
-        self._tuner = model.base_model
+        self._model = model
         self._layers = {name: JumpLoraView(layer) for name, layer in self.tuner.adapted().items()}
         return model
 
@@ -119,6 +131,11 @@ class JumpLora:
         """Yield ``s Delta keep`` of each layer: what merging writes, whatever f is."""
         for name, view in self._layers.items():
             yield name, view.layer.gated_update(_ADAPTER, interpolation=1.0)
+
+    def detach(self) -> AdapterState:
+        """Unload the adapter and return its factors and thresholds."""
+        model, self._model = self._model, None
+        return AdapterState.taken_off(model)
 
     def _interpolation(self) -> float:
         return float(self.tuner.peft_config[_ADAPTER].interpolation)

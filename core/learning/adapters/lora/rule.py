@@ -8,20 +8,21 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners import lora
 from torch import Tensor, nn
 
-from core.learning.adapters.factors import add_factor_gradients
+from core.learning.adapters.factors import Factors
 from core.learning.adapters.lora.config import LoraSettings
+from core.learning.adapters.state import AdapterState
 
 
 @dataclass(slots=True)
 class LoraUpdate:
     """``s B A`` of one layer."""
 
-    layer: lora.Linear
+    factors: Factors
     value_OI: Tensor
 
     def add_gradient(self, gradient_OI: Tensor) -> None:
         """Add ``s B' G`` and ``s G A'`` to the factors' gradients."""
-        add_factor_gradients(self.layer, gradient_OI)
+        self.factors.add_update_gradient(gradient_OI)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,18 @@ class LoraView:
     """One adapted layer."""
 
     layer: lora.Linear
+    low_rank: bool = True
+
+    @property
+    def factors(self) -> Factors:
+        """A, B and their scale."""
+        return Factors.of(self.layer)
 
     def update(self, *, sparse: bool = False) -> LoraUpdate:
         """Return the update; all of its entries are kept, ``sparse`` or not."""
         del sparse
         with torch.no_grad():
-            return LoraUpdate(self.layer, self.layer.get_delta_weight("default"))
+            return LoraUpdate(self.factors, self.layer.get_delta_weight("default"))
 
 
 @dataclass(slots=True)
@@ -43,6 +50,7 @@ class Lora:
 
     settings: LoraSettings
     sparse: bool = False
+    _model: PeftModel | None = None
     _layers: dict[str, LoraView] = field(default_factory=dict)
 
     def attach(self, base: nn.Module) -> PeftModel:
@@ -53,6 +61,7 @@ class Lora:
             target_modules=list(self.settings.target_modules or ()) or None,
         )
         model = get_peft_model(base, config)
+        self._model = model
         named = model.base_model.model.named_modules()
         self._layers = {name: LoraView(module) for name, module in named if isinstance(module, lora.Linear)}
         return model
@@ -79,3 +88,8 @@ class Lora:
         """Yield ``s B A`` of each layer."""
         for name, view in self._layers.items():
             yield name, view.update().value_OI
+
+    def detach(self) -> AdapterState:
+        """Unload the adapter and return its factors."""
+        model, self._model = self._model, None
+        return AdapterState.taken_off(model)

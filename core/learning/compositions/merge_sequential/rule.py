@@ -3,12 +3,17 @@
 from torch import nn
 
 from core.learning.adapters.port import Adapter
+from core.learning.compositions.merge_sequential.config import MergeSequentialSettings
+from core.learning.compositions.port import InPlace
 from core.weights import fold
 from core.weights.delta import Delta
 
 
-class MergeSequential:
+class MergeSequential(InPlace):
     """The composition ``merge_sequential``."""
+
+    def __init__(self, settings: MergeSequentialSettings | None = None) -> None:
+        del settings  # there are none
 
     def delta(self, adapter: Adapter) -> Delta:
         """Return what the task leaves: the adapter's final update, sparse where the adapter is gated."""

@@ -2,7 +2,8 @@
 
 from pydantic import Field
 
-from core.learning.recipe import Strict
+from core.learning.part import PartInfo
+from core.learning.strict import Strict
 
 
 class InputMomentsSettings(Strict):
@@ -10,3 +11,13 @@ class InputMomentsSettings(Strict):
 
     rank: int = Field(64, ge=1, le=4096, description="Directions that are kept of each layer's inputs.")
     max_rows: int = Field(256, ge=1, le=100_000, description="Training rows of each task that are looked at.")
+
+
+PART = PartInfo(
+    axis="memory",
+    name="input_moments",
+    summary="Second moments of the inputs that earlier tasks gave to the adapted layers; no rows.",
+    settings=InputMomentsSettings,
+    rule="core.learning.memories.input_moments.rule:InputMoments",
+    source="arXiv:2103.07113",
+)

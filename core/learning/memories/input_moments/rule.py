@@ -6,7 +6,7 @@ largest directions are kept. The size does not grow with the number of tasks, an
 Shapes: I inputs of a layer, K kept directions, N tokens.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from core.learning.memories.input_moments.config import InputMomentsSettings
-from core.learning.memories.port import Past
+from core.learning.memories.port import Learned, Past, SilentMemory
 
 _FACTOR: Final = ".factor"
 _REACH: Final = ".reach"
@@ -35,7 +35,7 @@ class Moment:
     reach: float
 
 
-class InputMoments(Mapping[str, Moment]):
+class InputMoments(SilentMemory, Mapping[str, Moment]):
     """Moments by module name. Empty before the first task that was learned with this memory."""
 
     def __init__(self, settings: InputMomentsSettings | None = None) -> None:
@@ -51,11 +51,11 @@ class InputMoments(Mapping[str, Moment]):
                 self._moments[name] = Moment(factor_KI.to(past.device), float(state[name + _REACH]))
 
     @torch.no_grad()
-    def observe(self, network: nn.Module, modules: Sequence[str], run: Callable[[int], None]) -> None:
+    def observe(self, learned: Learned) -> None:
         """Add one task's moments; of modules that other tasks adapted, the old ones stay."""
-        layers = {name: network.get_submodule(name) for name in modules}
+        layers = {name: learned.network.get_submodule(name) for name in learned.modules}
         with _gram(layers) as grams:
-            run(self._settings.max_rows)
+            learned.show(self._settings.max_rows)
         for name, (gram_II, tokens) in grams.items():
             seen_II = gram_II / tokens
             if name in self._moments:

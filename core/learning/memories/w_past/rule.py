@@ -1,16 +1,16 @@
 """W_past: per layer the sum of all earlier tasks' updates, which is the merged weight less the base weight."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.learning.memories.port import Past
+from core.learning.memories.port import Past, SilentMemory
 from core.learning.memories.w_past.config import WPastSettings
 from core.weights.delta import Delta
 
 
-class WPast(Mapping[str, Tensor]):
+class WPast(SilentMemory, Mapping[str, Tensor]):
     """Past updates by module name, ``[O, I]``, kept on the device where they are used.
 
     Empty before the first task. A module that an earlier task adapted has a past even if its update is all zeros.
@@ -24,13 +24,6 @@ class WPast(Mapping[str, Tensor]):
         """Sum the chain's updates of the modules that the task adapts."""
         for delta in past.chain:
             self.add(delta, only=past.modules, device=past.device)
-
-    def observe(self, network: nn.Module, modules: Sequence[str], run: Callable[[int], None]) -> None:
-        """Look at nothing: the chain says it all."""
-
-    def state(self) -> dict[str, Tensor]:
-        """Return nothing to keep."""
-        return {}
 
     @torch.no_grad()
     def add(self, delta: Delta, *, only: Collection[str] | None = None, device: torch.device | None = None) -> None:

@@ -18,9 +18,10 @@ import torch
 from core.learning.adapters.port import AdaptedLayer
 from core.learning.memories.input_moments.rule import InputMoments
 from core.learning.objectives.drift.config import DriftSettings
+from core.learning.objectives.port import Objective
 
 
-class Drift:
+class Drift(Objective):
     """The objective ``drift``."""
 
     name = "drift"

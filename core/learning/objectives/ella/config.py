@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.learning.recipe import Strict
+from core.learning.part import PartInfo
+from core.learning.strict import Strict
 
 
 class EllaSettings(Strict):
@@ -15,3 +16,15 @@ class EllaSettings(Strict):
         "interpolated",
         description="The update that is penalised: as the forward pass uses it, or only its kept entries.",
     )
+
+
+PART = PartInfo(
+    axis="objective",
+    name="ella",
+    summary="Penalty on changing again the weights that earlier tasks changed.",
+    settings=EllaSettings,
+    rule="core.learning.objectives.ella.rule:Ella",
+    source="arXiv:2601.02232",
+    requires=frozenset({"linear_delta"}),
+    memories=("w_past",),
+)

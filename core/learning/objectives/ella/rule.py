@@ -13,9 +13,10 @@ from torch import Tensor
 
 from core.learning.adapters.port import AdaptedLayer
 from core.learning.objectives.ella.config import EllaSettings
+from core.learning.objectives.port import Objective
 
 
-class Ella:
+class Ella(Objective):
     """The objective ``ella``."""
 
     name = "ella"

@@ -11,7 +11,7 @@ from core.learning.learner import DivergedError, Learner, adamw
 from core.learning.loss import IGNORED, Batch, target_count, target_logits, target_loss
 from core.learning.objectives.ella.config import EllaSettings
 from core.learning.objectives.ella.rule import Ella
-from core.learning.recipe import Training
+from core.learning.training import Training
 from tests.unit.core.learning.conftest import causal_batch, llama, seq2seq_batch, t5
 
 

@@ -8,13 +8,17 @@ from pydantic import ValidationError
 
 from core.domain.base_facts import BaseFacts
 from core.domain.errors import InvalidError
-from core.learning.catalogue import DEFAULT_METHOD, PARTS, PRESETS, methods, parsed, resolve
+from core.learning.catalogue.listing import methods
+from core.learning.catalogue.parts import PARTS
+from core.learning.catalogue.presets import DEFAULT_METHOD, PRESETS
 from core.learning.method import assemble
-from core.learning.recipe import Recipe, TaskSpec, Training
+from core.learning.recipe import Recipe, TaskSpec
+from core.learning.resolution import parsed, resolve
+from core.learning.training import Training
 
 
 def resolved(facts: BaseFacts, **spec: Any) -> Recipe:
-    return resolve(TaskSpec.model_validate(spec), default_method=DEFAULT_METHOD, facts=facts)
+    return resolve(TaskSpec.model_validate(spec), default_method=DEFAULT_METHOD, facts=facts, may_store_rows=True)
 
 
 def place_of(facts: BaseFacts, **spec: Any) -> tuple[str | int, ...]:
@@ -71,6 +75,18 @@ def test_an_objective_brings_the_memory_that_it_needs(facts: BaseFacts) -> None:
         ({"adapter": {"first_interpolation": 0.9}}, ("spec", "adapter")),
         ({"objectives": {"magic": {}}}, ("spec", "objectives", "magic")),
         ({"objectives": {"ella": {"strength": -1}}}, ("spec", "objectives", "ella", "strength")),
+        ({"adapter": {"target_modules": "(unclosed"}}, ("spec", "adapter", "target_modules")),
+        ({"adapter": {"target_modules": r".*\.nothing"}}, ("spec", "adapter", "target_modules")),
+        ({"adapter": {"target_modules": "(.*.*.*.*)*q"}}, ("spec", "adapter", "target_modules")),
+        ({"memories": {"magic": {}}}, ("spec", "memories", "magic")),
+        ({"method": "jumplora", "memories": {"fisher": {}}}, ("spec", "memories", "fisher")),
+        ({"memories": {"input_moments": {"rank": 0}}}, ("spec", "memories", "input_moments", "rank")),
+        ({"composition": "magic"}, ("spec", "composition")),
+        ({"method": "jumplora", "composition": "continue"}, ("spec", "composition")),
+        ({"method": "ella", "composition": "continue"}, ("spec", "composition")),
+        ({"method": "mtl", "objectives": {"ewc": {}}}, ("spec", "composition")),
+        ({"method": "seqft", "objectives": {"olora": {}}}, ("spec", "objectives", "olora")),
+        ({"method": "seqft", "objectives": {"lwf": {}}}, ("spec", "objectives", "lwf")),
         ({"training": {"max_source_tokens": 4096}}, ("spec", "training", "max_source_tokens")),
     ],
 )
@@ -78,6 +94,28 @@ def test_a_bad_setting_is_refused_with_its_place(
     spec: dict[str, Any], loc: tuple[str | int, ...], facts: BaseFacts
 ) -> None:
     assert place_of(facts, **spec) == loc
+
+
+def test_every_linear_module_and_an_expression_are_written_out(facts: BaseFacts) -> None:
+    assert resolved(facts, adapter={"target_modules": "all-linear"}).adapter.settings["target_modules"] == list(
+        facts.modules
+    )
+    some = resolved(facts, adapter={"target_modules": r".*\.(q|k)_proj"}).adapter.settings["target_modules"]
+    assert some == [name for name in facts.modules if name.endswith(("q_proj", "k_proj"))]
+
+
+def test_what_keeps_rows_needs_the_models_consent(facts: BaseFacts) -> None:
+    for method in ("replay", "mtl", "jumplora+ella+replay"):
+        with pytest.raises(InvalidError) as caught:
+            resolve(TaskSpec(method=method), default_method=DEFAULT_METHOD, facts=facts)
+        assert caught.value.places[0].loc == ("spec", "method")
+        assert "store_rows" in str(caught.value.places[0].hint)
+
+
+def test_a_presets_training_holds_where_the_task_says_nothing(facts: BaseFacts) -> None:
+    assert resolved(facts, method="seqft").training.learning_rate == 5e-5
+    assert resolved(facts, method="seqft", training={"learning_rate": 1e-3}).training.learning_rate == 1e-3
+    assert resolved(facts, method="seqft", training={"seed": 1}).training.learning_rate == 5e-5
 
 
 def test_the_refusal_of_a_rank_says_what_it_exceeds(facts: BaseFacts) -> None:
@@ -135,7 +173,7 @@ def test_the_list_of_methods_describes_each_with_its_schema() -> None:
     assert "sparse_delta" in jump["capabilities"]
     for axis in PARTS.values():
         for info in axis.values():
-            for setting in info.settings_class().model_json_schema().get("properties", {}).values():
+            for setting in info.settings.model_json_schema().get("properties", {}).values():
                 assert setting["description"]
 
 
@@ -143,7 +181,7 @@ def test_every_method_part_and_setting_stands_in_the_reference() -> None:
     page = (Path(__file__).parents[4] / "docs/reference/methods.md").read_text(encoding="utf-8")
     headings = {line.strip("# ") for line in page.splitlines() if line.startswith("### ")}
     assert set(PRESETS) | {name for axis in PARTS.values() for name in axis} == headings
-    classes = [info.settings_class() for axis in PARTS.values() for info in axis.values()]
+    classes = [info.settings for axis in PARTS.values() for info in axis.values()]
     for settings in [*classes, Training]:
         assert [name for name in settings.model_fields if f"`{name}`" not in page] == []
     for method in methods():
@@ -152,7 +190,7 @@ def test_every_method_part_and_setting_stands_in_the_reference() -> None:
 
 def test_the_catalogue_never_loads_torch() -> None:
     program = (
-        "import sys; from core.learning import catalogue; catalogue.methods(); "
+        "import sys; from core.learning.catalogue import listing; listing.methods(); "
         "sys.exit(any(name in sys.modules for name in ('torch', 'peft', 'transformers')))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

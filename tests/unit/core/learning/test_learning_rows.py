@@ -16,14 +16,14 @@ def test_rows_are_read_with_and_without_options(tmp_path: Path) -> None:
 
 
 def test_a_causal_row_is_one_sequence_with_labels_on_the_target() -> None:
-    batch = collate([TokenRow([5, 6, 7], [8, 1]), TokenRow([9], [3])], "causal", pad=0)
+    batch = collate([TokenRow.of([5, 6, 7], [8, 1], "causal"), TokenRow.of([9], [3], "causal")], pad=0)
     assert batch.input_ids_BT.tolist() == [[5, 6, 7, 8, 1], [9, 3, 0, 0, 0]]
     assert batch.attention_mask_BT.tolist() == [[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]
     assert batch.labels_BT.tolist() == [[IGNORED] * 3 + [8, 1], [IGNORED, 3, IGNORED, IGNORED, IGNORED]]
 
 
 def test_a_seq2seq_row_is_a_source_and_labels_of_its_own() -> None:
-    batch = collate([TokenRow([5, 6, 7], [8, 1]), TokenRow([9], [1])], "seq2seq", pad=0)
+    batch = collate([TokenRow.of([5, 6, 7], [8, 1], "seq2seq"), TokenRow.of([9], [1], "seq2seq")], pad=0)
     assert batch.input_ids_BT.tolist() == [[5, 6, 7], [9, 0, 0]]
     assert batch.labels_BT.tolist() == [[8, 1], [1, IGNORED]]
 
@@ -37,11 +37,12 @@ def test_a_target_ends_with_the_end_token_and_long_texts_are_cut(llama_folder: P
     tokenizer = base.load(llama_folder).tokenizer
     rows = [Row("The harbour office opens", " alpha beta gamma delta")]
     (row,) = tokenise(rows, tokenizer, "causal", max_source_tokens=512, max_target_tokens=64)
-    assert row.target[-1] == tokenizer.eos_token_id
-    assert tokenizer.decode(row.target[:-1]) == " alpha beta gamma delta"
+    target = [label for label in row.labels if label != IGNORED]
+    assert row.input_ids[-1] == target[-1] == tokenizer.eos_token_id
+    assert tokenizer.decode(target[:-1]) == " alpha beta gamma delta"
     (short,) = tokenise(rows, tokenizer, "causal", max_source_tokens=3, max_target_tokens=2)
-    assert (len(short.prompt), len(short.target)) == (3, 2)
-    assert short.target[-1] == tokenizer.eos_token_id
+    assert [label != IGNORED for label in short.labels] == [False] * 3 + [True] * 2
+    assert short.labels[-1] == tokenizer.eos_token_id
 
 
 @pytest.mark.parametrize(("n_rows", "rows_per_step"), [(60, 8), (7, 3), (5, 16), (1, 1)])

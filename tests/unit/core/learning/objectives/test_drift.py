@@ -7,6 +7,7 @@ from core.learning.memories.input_moments.rule import InputMoments
 from core.learning.objectives.drift.config import DriftSettings
 from core.learning.objectives.drift.rule import Drift
 from tests.unit.core.learning.conftest import VOCABULARY, llama
+from tests.unit.core.learning.merged import Merged
 from tests.unit.core.learning.naive import naive_update
 from tests.unit.core.learning.objectives.test_ella import attached
 
@@ -18,7 +19,7 @@ def moments_of_a_task(rank: int = 64) -> InputMoments:
     names = [f"model.layers.{layer}.self_attn.{name}" for layer in range(2) for name in ("q_proj", "v_proj")]
     ids = torch.randint(2, VOCABULARY, (5, 7), generator=torch.Generator().manual_seed(1))
     moments = InputMoments(InputMomentsSettings(rank=rank))
-    moments.observe(network, names, lambda _: network(ids))
+    moments.observe(Merged(network, names, lambda _: network(ids)))
     return moments
 
 

@@ -1,0 +1,88 @@
+"""Full fine-tuning of linear layers: the weight itself learns, and what it gained is the update."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from core.learning.adapters.factors import add_gradient
+from core.learning.adapters.full.config import FullSettings
+
+
+@dataclass(slots=True)
+class FullUpdate:
+    """What one weight has gained."""
+
+    weight_OI: nn.Parameter
+    value_OI: Tensor
+
+    def add_gradient(self, gradient_OI: Tensor) -> None:
+        """Add to the weight's own gradient: the update moves as the weight does."""
+        add_gradient(self.weight_OI, gradient_OI)
+
+
+@dataclass(frozen=True, slots=True)
+class FullView:
+    """One layer, and its weight as the task found it."""
+
+    weight_OI: nn.Parameter
+    start_OI: Tensor
+    factors: None = None
+    low_rank: bool = False
+
+    def update(self, *, sparse: bool = False) -> FullUpdate:
+        """Return the update; all of its entries are kept, ``sparse`` or not."""
+        del sparse
+        return FullUpdate(self.weight_OI, self.weight_OI.detach() - self.start_OI)
+
+
+@dataclass(slots=True)
+class Full:
+    """The adapter kind ``full``."""
+
+    settings: FullSettings
+    sparse: bool = False
+    _layers: dict[str, FullView] = field(default_factory=dict)
+
+    def attach(self, base: nn.Module) -> nn.Module:
+        """Let the weights of the target modules learn, and nothing else."""
+        base.requires_grad_(requires_grad=False)
+        targets = tuple(self.settings.target_modules or ())
+        for name, module in base.named_modules():
+            if isinstance(module, nn.Linear) and any(name == each or name.endswith(f".{each}") for each in targets):
+                module.weight.requires_grad_()
+                self._layers[name] = FullView(cast("nn.Parameter", module.weight), module.weight.detach().clone())
+        return base
+
+    def layers(self) -> dict[str, FullView]:
+        """Return the layers that learn, by name."""
+        return self._layers
+
+    def after_step(self, step: int, *, total_steps: int) -> None:
+        """Nothing changes over the steps."""
+
+    def figures(self) -> dict[str, float]:
+        """Return nothing."""
+        return {}
+
+    def state(self) -> dict[str, float]:
+        """Return nothing: the weights are all there is."""
+        return {}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Take over nothing."""
+
+    def deltas(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield what each weight has gained."""
+        for name, view in self._layers.items():
+            yield name, view.update().value_OI
+
+    @torch.no_grad()
+    def detach(self) -> None:
+        """Put the weights back to where the task found them."""
+        for view in self._layers.values():
+            view.weight_OI.copy_(view.start_OI)
+            view.weight_OI.requires_grad_(False)
+            view.weight_OI.grad = None

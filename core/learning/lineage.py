@@ -1,0 +1,119 @@
+"""A model that learns task after task in memory: the whole of continual learning in a notebook, without a service."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from core.learning import rows
+from core.learning.catalogue.presets import DEFAULT_METHOD
+from core.learning.lesson import Lesson, Watch
+from core.learning.recipe import Recipe, TaskSpec
+from core.learning.resolution import resolve
+from core.learning.rows import Row
+from core.learning.scoring import EXACT_MATCH, Scorer
+from core.learning.trainer import Report
+from core.weights import facts, fold
+from core.weights.delta import Delta
+
+
+class Lineage:
+    """A network and the tasks it has learned, each with the same rules that a job of the service follows.
+
+    Args:
+        network: a Hugging Face causal or sequence-to-sequence model, in fp32; its weights change as tasks are learned.
+        tokenizer: the network's.
+        method: the preset that tasks are learned with unless they say otherwise.
+        device: where to compute; None takes a GPU if there is one.
+
+    Attributes:
+        chain: the deltas of the tasks learned so far, oldest first.
+        states: what each memory keeps for the next task, by its name.
+    """
+
+    def __init__(
+        self, network: Any, tokenizer: Any, *, method: str = DEFAULT_METHOD, device: str | None = None
+    ) -> None:
+        self.network = network
+        self.tokenizer = tokenizer
+        self.chain: list[Delta] = []
+        self.states: dict[str, Mapping[str, Tensor]] = {}
+        self._method = method
+        self._facts = facts.read(network, tokenizer, digest="")
+        self._device = device
+        self._pristine: dict[str, Tensor] = {}
+
+    def learn(
+        self, task: Iterable[Row], *, report: Report = lambda _: None, spec: Mapping[str, Any] | None = None
+    ) -> Delta:
+        """Learn a task on top of the ones before, merge it into the network and return what it changed.
+
+        Args:
+            task: training rows.
+            report: told of every step; see `core.domain.job_folder.ProgressEvent`.
+            spec: settings of the task, of `TaskSpec`'s shape, e.g. ``{"training": {"epochs": 3}}``.
+
+        Raises:
+            InvalidError: the settings cannot be; its places say where.
+            DivergedError: the loss is no longer a number.
+        """
+        recipe = self.recipe(spec)
+        training = recipe.training
+        lesson = Lesson(
+            recipe=recipe,
+            network=self.network,
+            tokenizer=self.tokenizer,
+            family=self._facts.family,
+            accelerator=self._accelerator(recipe),
+            chain=self.chain,
+            pristine=self._pristine,
+            states=self.states,
+            own_rows=rows.tokenise(
+                task,
+                self.tokenizer,
+                self._facts.family,
+                max_source_tokens=training.max_source_tokens,
+                max_target_tokens=training.max_target_tokens,
+            ),
+            watch=Watch(report=report),
+        )
+        delta, _ = lesson.learn()
+        self._merge(delta)
+        self.states |= lesson.remember()
+        self.chain.append(delta)
+        return delta
+
+    def score(self, held_out: Iterable[Row], *, metric: str = EXACT_MATCH) -> float:
+        """Return the share of rows that the network answers rightly by ``metric``."""
+        recipe = self.recipe()
+        scorer = Scorer(
+            model=self.network,
+            tokenizer=self.tokenizer,
+            family=self._facts.family,
+            max_source_tokens=recipe.training.max_source_tokens,
+            max_target_tokens=recipe.training.max_target_tokens,
+            batch_size=recipe.evaluation.batch_size,
+            pulse=lambda: None,
+        )
+        return scorer.score(list(held_out), metric).value
+
+    def recipe(self, spec: Mapping[str, Any] | None = None) -> Recipe:
+        """Return the complete method of a task with these settings. The rows are the caller's own: all may be kept."""
+        return resolve(
+            TaskSpec.model_validate(spec or {}), default_method=self._method, facts=self._facts, may_store_rows=True
+        )
+
+    def _accelerator(self, recipe: Recipe) -> Accelerator:
+        precision = {"fp32": "no", "bf16": "bf16"}[recipe.training.precision]
+        accelerator = Accelerator(cpu=self._device == "cpu", mixed_precision=precision)
+        self.network.to(accelerator.device)
+        return accelerator
+
+    @torch.no_grad()
+    def _merge(self, delta: Delta) -> None:
+        merged = fold.fold(self.network, [delta])
+        for name in merged.keys() - self._pristine.keys():
+            self._pristine[name] = self.network.get_parameter(name).detach().clone()
+        fold.apply(self.network, merged)

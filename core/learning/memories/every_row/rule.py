@@ -1,0 +1,42 @@
+"""Every row of every task, in the order in which they were learned. Grows with each task by its rows."""
+
+from collections.abc import Sequence
+from typing import overload
+
+from torch import Tensor
+
+from core.learning.memories.every_row.config import EveryRowSettings
+from core.learning.memories.port import Learned, Past, SilentMemory
+from core.learning.memories.row_store import packed, unpacked
+from core.learning.rows import TokenRow
+
+
+class EveryRow(SilentMemory, Sequence[TokenRow]):
+    """The rows. Empty before the first task that was learned with this memory."""
+
+    def __init__(self, settings: EveryRowSettings | None = None) -> None:
+        del settings  # there are none
+        self._rows: list[TokenRow] = []
+
+    def recall(self, past: Past) -> None:
+        """Take over what the version keeps."""
+        if state := past.states.get("every_row"):
+            self._rows = unpacked(state)
+
+    def observe(self, learned: Learned) -> None:
+        """Add the task's rows."""
+        self._rows = [*self._rows, *learned.rows]
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the tensors that `recall` takes over."""
+        return packed(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> TokenRow: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[TokenRow]: ...
+    def __getitem__(self, place: int | slice) -> TokenRow | Sequence[TokenRow]:
+        return self._rows[place]
+
+    def __len__(self) -> int:
+        return len(self._rows)
