@@ -200,7 +200,22 @@ class Generation(Result):
 
 
 class Method(Result):
-    """A learning method that can be asked for by name."""
+    """A learning method that can be asked for by name: its parts, and the JSON schema of what a task may set."""
 
     name: str
     description: str | None = None
+    default: bool = False
+    adapter: str | None = None
+    objectives: Sequence[str] = ()
+    memories: Sequence[str] = ()
+    composition: str | None = None
+    capabilities: Sequence[str] = ()
+    stores_rows: bool = False
+    grows_with_tasks: bool = False
+    source: str | None = None
+    page: str | None = None
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The JSON schemas of what a task may set, as the service's ``schema`` holds them."""
+        return dict((self.model_extra or {}).get("schema", {}))

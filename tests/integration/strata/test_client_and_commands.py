@@ -118,6 +118,11 @@ def test_the_commands_tell_the_same_story(listening: Listening, run: Run, rows: 
         assert json.loads(told(*listing, "--json").stdout)
         told(*listing)
     told("jobs", "show", job["id"])
+    shown = told("methods", "replay").stdout
+    assert "memories.reservoir.capacity" in shown
+    assert "--store-rows" in shown
+    assert json.loads(told("methods", "ewc", "--json").stdout)["memories"] == ["fisher"]
+    assert run("methods", "magic").exit_code == 2
     told("base-models", "show", "tiny")
 
 
