@@ -21,6 +21,7 @@ from core.learning.learner import Learner, adamw
 from core.learning.loss import target_logits, target_loss
 from core.learning.memories.port import Past
 from core.learning.method import Method, assemble
+from core.learning.plan import Plan
 from core.learning.recipe import Recipe
 from core.learning.rows import TokenRow
 from core.learning.scoring import pad_token, sample
@@ -133,7 +134,7 @@ class Lesson:
             total_steps=training.steps(len(all_rows), processes=ranks),
             has_past=bool(self.chain),
         )
-        plan = rows.Plan(len(all_rows), rows_per_step=training.rows_per_step(ranks), seed=training.seed)
+        plan = Plan(len(all_rows), rows_per_step=training.rows_per_step(ranks), seed=training.seed)
         return learner, Feed(all_rows, plan, training.batch_size, pad_token(self.tokenizer))
 
 

@@ -9,7 +9,8 @@ from core.domain.job_folder import CheckpointEvent, Event, ProgressEvent
 from core.learning.checkpoints import Checkpoints
 from core.learning.learner import Learner, StepFigures
 from core.learning.loss import Batch
-from core.learning.rows import Plan, TokenRow, collate
+from core.learning.plan import Plan
+from core.learning.rows import TokenRow, collate
 
 Report = Callable[[Event], None]
 

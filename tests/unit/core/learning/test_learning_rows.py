@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from core.learning.loss import IGNORED
-from core.learning.rows import Plan, Row, TokenRow, collate, padded, read, tokenise
+from core.learning.plan import Plan
+from core.learning.rows import Row, TokenRow, collate, padded, read, tokenise
 from core.weights import base
 
 
