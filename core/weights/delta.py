@@ -4,7 +4,8 @@
              <module>.values   float32 or float64 [nnz]
     dense    <module>.values   float32 or float64 [out, in]
 
-The shapes of the modules stand in the file's metadata. A file is read strictly: what is not exactly this is corrupt.
+Matrices are ``[out, in]`` whatever a layer's own layout is (`core.weights.linear`). The shapes of the modules stand in
+the file's metadata. A file is read strictly: what is not exactly this is corrupt.
 """
 
 import json

@@ -8,10 +8,11 @@ from torch import nn
 from core.domain.base_facts import BaseFacts, Family
 from core.domain.errors import InvalidError
 from core.weights.digests import unique_tensors
+from core.weights.linear import is_linear, outputs_first, tied
 
 # What methods adapt unless told otherwise: query and value projections, by the names families give them.
 _TARGETS: Final = (("q_proj", "v_proj"), ("q", "v"), ("query", "value"), ("q_lin", "v_lin"))
-_FUSED_TARGETS: Final = ("qkv_proj", "query_key_value", "Wqkv", "in_proj")
+_FUSED_TARGETS: Final = ("qkv_proj", "query_key_value", "Wqkv", "in_proj", "c_attn")
 # Tokenizers that know no limit claim 10^30; models without absolute positions state none.
 _UNSTATED_CONTEXT: Final = 4096
 
@@ -52,12 +53,15 @@ def family_of(model: Any) -> Family:
 
 
 def linear_modules(model: Any) -> dict[str, tuple[int, int]]:
-    """Return the weight shapes ``(out, in)`` of every linear module but the output head, in order of definition."""
-    head = model.get_output_embeddings()
+    """Return the shapes ``(out, in)`` of every linear module in order of definition.
+
+    The output head is left out, and so is what shares its weight with another module: neither can change alone.
+    """
+    head, shared = model.get_output_embeddings(), tied(model)
     return {
-        name: (module.weight.shape[0], module.weight.shape[1])
+        name: _shape(module)
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and module is not head
+        if is_linear(module) and module is not head and name not in shared
     }
 
 
@@ -68,6 +72,11 @@ def block_of(module: str) -> str:
         if part.isdigit():
             return ".".join(parts[: index + 1])
     return ".".join(parts[:-1])
+
+
+def _shape(linear: nn.Linear) -> tuple[int, int]:
+    outputs, inputs = outputs_first(linear, linear.weight).shape
+    return outputs, inputs
 
 
 def _default_targets(modules: dict[str, tuple[int, int]]) -> tuple[str, ...]:

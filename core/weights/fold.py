@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from core.domain.errors import CorruptError
 from core.weights import digests
 from core.weights.delta import Delta, ModuleDelta
+from core.weights.linear import is_linear, outputs_first
 
 WEIGHT: Final = ".weight"
 
@@ -31,16 +32,14 @@ def fold(model: nn.Module, deltas: Sequence[Delta], *, dtype: torch.dtype | None
         CorruptError: a delta names a module that the model does not have, or in another shape.
     """
     sums: dict[str, Tensor] = {}
-    targets: dict[str, torch.dtype] = {}
+    linears: dict[str, nn.Linear] = {}
     for delta in deltas:
         for module, change in delta.modules.items():
-            name = module + WEIGHT
-            if name not in sums:
-                weight = _weight(model, module, change)
-                sums[name] = weight.detach().to(torch.promote_types(weight.dtype, torch.float32), copy=True)
-                targets[name] = dtype or weight.dtype
-            sums[name] = _add(sums[name], change)
-    return {name: sums[name].to(targets[name]) for name in sorted(sums)}
+            if module not in sums:
+                linears[module] = _linear(model, module, change)
+                sums[module] = _widened(linears[module])
+            sums[module] = _add(sums[module], change)
+    return {module + WEIGHT: _cast(sums[module], linears[module], dtype) for module in sorted(sums)}
 
 
 def apply(model: nn.Module, folded: Mapping[str, Tensor]) -> None:
@@ -55,14 +54,26 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return digests.digest_of(digests.hash_tensors(tensors))
 
 
-def _weight(model: nn.Module, module: str, change: ModuleDelta) -> Tensor:
+def _linear(model: nn.Module, module: str, change: ModuleDelta) -> nn.Linear:
     try:
         linear = model.get_submodule(module)
     except AttributeError as error:
         raise CorruptError(f"the base model has no module {module!r}") from error
-    if not isinstance(linear, nn.Linear) or tuple(linear.weight.shape) != change.shape:
+    if not is_linear(linear) or tuple(outputs_first(linear, linear.weight).shape) != change.shape:
         raise CorruptError(f"the delta of {module!r} does not have its weight's shape")
-    return linear.weight
+    return linear
+
+
+def _widened(linear: nn.Linear) -> Tensor:
+    """Return a copy of the weight, ``[out, in]``, in fp32 or wider."""
+    weight_OI = outputs_first(linear, linear.weight.detach())
+    wide = torch.promote_types(weight_OI.dtype, torch.float32)
+    return weight_OI.to(wide, copy=True, memory_format=torch.contiguous_format)
+
+
+def _cast(sum_OI: Tensor, linear: nn.Linear, dtype: torch.dtype | None) -> Tensor:
+    """Return a sum in the layer's own layout, cast."""
+    return outputs_first(linear, sum_OI).to(dtype or linear.weight.dtype).contiguous()
 
 
 def _add(total: Tensor, change: ModuleDelta) -> Tensor:

@@ -38,7 +38,12 @@ class InPlace:
         """There is nothing to put back."""
 
 
-def weight_of(network: nn.Module, module: str) -> nn.Parameter:
-    """Return a module's own weight, also where an adapter wraps the module."""
+def linear_of(network: nn.Module, module: str) -> nn.Linear:
+    """Return a module itself, also where an adapter wraps it."""
     named = network.get_submodule(module)
-    return cast("nn.Parameter", getattr(named, "base_layer", named).weight)
+    return cast("nn.Linear", getattr(named, "base_layer", named))
+
+
+def weight_of(network: nn.Module, module: str) -> nn.Parameter:
+    """Return a module's own weight in its own layout, also where an adapter wraps the module."""
+    return cast("nn.Parameter", linear_of(network, module).weight)

@@ -9,33 +9,35 @@ from torch import Tensor, nn
 
 from core.learning.adapters.factors import add_gradient
 from core.learning.adapters.full.config import FullSettings
+from core.weights.linear import is_linear, outputs_first
 
 
 @dataclass(slots=True)
 class FullUpdate:
     """What one weight has gained."""
 
-    weight_OI: nn.Parameter
+    linear: nn.Linear
     value_OI: Tensor
 
     def add_gradient(self, gradient_OI: Tensor) -> None:
         """Add to the weight's own gradient: the update moves as the weight does."""
-        add_gradient(self.weight_OI, gradient_OI)
+        add_gradient(cast("nn.Parameter", self.linear.weight), outputs_first(self.linear, gradient_OI))
 
 
 @dataclass(frozen=True, slots=True)
 class FullView:
-    """One layer, and its weight as the task found it."""
+    """One layer, and its weight as the task found it, in the layer's own layout."""
 
-    weight_OI: nn.Parameter
-    start_OI: Tensor
+    linear: nn.Linear
+    start: Tensor
     factors: None = None
     low_rank: bool = False
 
     def update(self, *, sparse: bool = False) -> FullUpdate:
         """Return the update; all of its entries are kept, ``sparse`` or not."""
         del sparse
-        return FullUpdate(self.weight_OI, self.weight_OI.detach() - self.start_OI)
+        gained_OI = outputs_first(self.linear, self.linear.weight.detach() - self.start)
+        return FullUpdate(self.linear, gained_OI.contiguous())
 
 
 @dataclass(slots=True)
@@ -51,9 +53,9 @@ class Full:
         base.requires_grad_(requires_grad=False)
         targets = tuple(self.settings.target_modules or ())
         for name, module in base.named_modules():
-            if isinstance(module, nn.Linear) and any(name == each or name.endswith(f".{each}") for each in targets):
+            if is_linear(module) and any(name == each or name.endswith(f".{each}") for each in targets):
                 module.weight.requires_grad_()
-                self._layers[name] = FullView(cast("nn.Parameter", module.weight), module.weight.detach().clone())
+                self._layers[name] = FullView(module, module.weight.detach().clone())
         return base
 
     def layers(self) -> dict[str, FullView]:
@@ -83,6 +85,6 @@ class Full:
     def detach(self) -> None:
         """Put the weights back to where the task found them."""
         for view in self._layers.values():
-            view.weight_OI.copy_(view.start_OI)
-            view.weight_OI.requires_grad_(False)
-            view.weight_OI.grad = None
+            view.linear.weight.copy_(view.start)
+            view.linear.weight.requires_grad_(False)
+            view.linear.weight.grad = None

@@ -7,9 +7,11 @@ from peft.tuners import lora
 from peft.tuners.lora.layer import LoraVariant
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers.pytorch_utils import Conv1D
 
 from core.learning.adapters.jumplora.gate import Gate, GatedLinear, Tether, gated, product
 from core.learning.adapters.jumplora.peft_config import JumpLoraConfig
+from core.weights.linear import LINEAR, outputs_first
 
 
 class GatedVariant(LoraVariant):
@@ -64,7 +66,7 @@ class GatedVariant(LoraVariant):
 
 
 class JumpLoraLinear(lora.Linear):
-    """``torch.nn.Linear`` with a gated low-rank update.
+    """``torch.nn.Linear``, or transformers' ``Conv1D``, with a gated low-rank update.
 
     Attributes:
         lora_log_threshold: theta of each adapter, shape ``[1]``; one parameter object for all layers of a group.
@@ -80,6 +82,8 @@ class JumpLoraLinear(lora.Linear):
         # nn.Module's own constructor has run, which the parent's does first.
         self.__dict__["bandwidth"], self.__dict__["interpolation"] = {}, {}
         super().__init__(base_layer, adapter_name, config=config, **kwargs)
+        # The layer's type says how its weight lies; what the configuration says would hold for all targets alike.
+        self.fan_in_fan_out = isinstance(self.get_base_layer(), Conv1D)
 
     def update_layer(self, adapter_name: str, r: int, lora_alpha: int, config: JumpLoraConfig, **kwargs: Any) -> None:
         """Add an adapter to this layer."""
@@ -107,8 +111,9 @@ class JumpLoraLinear(lora.Linear):
         return update_OI.mul_(self.scaling[adapter])
 
     def get_delta_weight(self, adapter: str) -> Tensor:
-        """Return what merging adds to the weight, as PEFT asks for it."""
-        return self.gated_update(adapter).to(self.lora_B[adapter].weight.dtype)
+        """Return what merging adds to the weight, in the weight's own layout, as PEFT asks for it."""
+        update_OI = self.gated_update(adapter).to(self.lora_B[adapter].weight.dtype)
+        return outputs_first(self.get_base_layer(), update_OI)
 
     def plain(self, adapter: str, x: Tensor) -> Tensor:
         """Return plain LoRA's output: what the gate lets through while it is open. No O x I tensor is formed."""
@@ -127,7 +132,7 @@ class JumpLoraLinear(lora.Linear):
             "Tensor",
             GatedLinear.apply(
                 x,
-                base.weight,
+                outputs_first(base, base.weight),
                 base.bias,
                 self.lora_A[adapter].weight,
                 self.lora_B[adapter].weight,
@@ -147,4 +152,4 @@ class JumpLoraLinear(lora.Linear):
         dropout = not isinstance(self.lora_dropout[active[0]], nn.Identity)
         base = self.get_base_layer()
         frozen = all(not parameter.requires_grad for parameter in base.parameters())
-        return None if gate_open or dropout or not frozen or type(base) is not nn.Linear else active[0]
+        return None if gate_open or dropout or not frozen or type(base) not in LINEAR else active[0]

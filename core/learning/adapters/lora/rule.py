@@ -7,10 +7,12 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners import lora
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from core.learning.adapters.factors import Factors
 from core.learning.adapters.lora.config import LoraSettings
 from core.learning.adapters.state import AdapterState
+from core.weights.linear import outputs_first
 
 
 @dataclass(slots=True)
@@ -41,7 +43,8 @@ class LoraView:
         """Return the update; all of its entries are kept, ``sparse`` or not."""
         del sparse
         with torch.no_grad():
-            return LoraUpdate(self.factors, self.layer.get_delta_weight("default"))
+            update = self.layer.get_delta_weight("default")
+        return LoraUpdate(self.factors, outputs_first(self.layer.get_base_layer(), update).contiguous())
 
 
 @dataclass(slots=True)
@@ -55,10 +58,12 @@ class Lora:
 
     def attach(self, base: nn.Module) -> PeftModel:
         """Put fresh factors on ``base``: A kaiming-uniform, B zero."""
+        targets = list(self.settings.target_modules or ())
         config = LoraConfig(
             r=self.settings.rank,
             lora_alpha=self.settings.alpha,
-            target_modules=list(self.settings.target_modules or ()) or None,
+            target_modules=targets or None,
+            fan_in_fan_out=_keep_inputs_first(base, targets),
         )
         model = get_peft_model(base, config)
         self._model = model
@@ -93,3 +98,11 @@ class Lora:
         """Unload the adapter and return its factors."""
         model, self._model = self._model, None
         return AdapterState.taken_off(model)
+
+
+def _keep_inputs_first(base: nn.Module, targets: list[str]) -> bool:
+    """Say whether the target layers keep their weights ``[in, out]``, as PEFT must be told."""
+    return any(
+        isinstance(module, Conv1D) and any(name == each or name.endswith(f".{each}") for each in targets)
+        for name, module in base.named_modules()
+    )

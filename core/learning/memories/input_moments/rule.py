@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from core.learning.memories.input_moments.config import InputMomentsSettings
 from core.learning.memories.port import Learned, Past, SilentMemory
+from core.weights.linear import outputs_first
 
 _FACTOR: Final = ".factor"
 _REACH: Final = ".reach"
@@ -75,7 +76,7 @@ class InputMoments(SilentMemory, Mapping[str, Moment]):
         values, vectors = torch.linalg.eigh(moment_II)
         rank = min(self._settings.rank, len(values))
         factor_KI = (vectors[:, -rank:] * values[-rank:].clamp(min=0).sqrt()).T.to(torch.float32).contiguous()
-        reach = float((layer.weight.detach().to(factor_KI) @ factor_KI.T).square().sum())
+        reach = float((outputs_first(layer, layer.weight.detach()).to(factor_KI) @ factor_KI.T).square().sum())
         return Moment(factor_KI, max(reach, _SMALLEST))
 
     def __getitem__(self, module: str) -> Moment:
