@@ -15,8 +15,8 @@ PART = PartInfo(
     settings=RestartSettings,
     rule="core.learning.compositions.restart.rule:Restart",
     source="baseline",
-    requires=frozenset({"mergeable"}),
-    memories=("w_past",),
+    # A free teacher keeps its update beside the weights, so that others can be put under it.
+    requires=frozenset({"mergeable", "free_teacher"}),
     excludes=frozenset({"ella", "drift", "olora", "ewc", "lwf"}),
     excludes_because="it keeps a past, and here the task starts again from the base model",
 )

@@ -7,9 +7,9 @@ from core.learning.strict import Strict
 
 
 class FisherSettings(Strict):
-    """How much is looked at of each task."""
+    """How much is looked at of each task: each row costs one forward and backward pass of its own."""
 
-    max_rows: int = Field(128, ge=1, le=100_000, description="Training rows of each task that are looked at.")
+    max_rows: int = Field(64, ge=1, le=100_000, description="Training rows of each task that are looked at.")
 
 
 PART = PartInfo(

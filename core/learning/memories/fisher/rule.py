@@ -4,13 +4,15 @@ Of each task the mean over rows of the squared gradient of a row's log-likelihoo
 the row's own target). The size does not grow with the number of tasks, and no row can be read out of it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from core.learning.memories.fisher.config import FisherSettings
 from core.learning.memories.port import Learned, Past, SilentMemory
+from core.weights.linear import outputs_first
 
 
 class Fisher(SilentMemory, Mapping[str, Tensor]):
@@ -29,18 +31,18 @@ class Fisher(SilentMemory, Mapping[str, Tensor]):
         """Add one task's information; of modules that other tasks adapted, the old one stays."""
         weights = [learned.network.get_parameter(f"{name}.weight") for name in learned.modules]
         sums = [torch.zeros_like(weight, dtype=torch.float32) for weight in weights]
-        wanted = [weight.requires_grad for weight in weights]
-        for weight in weights:
-            weight.requires_grad_()
         rows = 0
-        for loss in learned.row_losses(self._settings.max_rows):
-            for total, gradient in zip(sums, torch.autograd.grad(loss, weights), strict=True):
-                total.addcmul_(gradient.float(), gradient.float())
-            rows += 1
-        for name, weight, asked, total in zip(learned.modules, weights, wanted, sums, strict=True):
-            weight.requires_grad_(asked)
-            mean_OI = total.div_(max(rows, 1))
-            self._fisher[name] = mean_OI + self._fisher[name] if name in self._fisher else mean_OI
+        with _differentiable(weights):
+            for loss in learned.row_losses(self._settings.max_rows):
+                # A row may pass by a module, such as an expert that it does not choose: it says nothing about it.
+                gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+                for total, gradient in zip(sums, gradients, strict=True):
+                    if gradient is not None:
+                        total.addcmul_(gradient.float(), gradient.float())
+                rows += 1
+        for name, total in zip(learned.modules, sums, strict=True):
+            mean_OI = outputs_first(learned.network.get_submodule(name), total.div_(max(rows, 1)))
+            self._fisher[name] = mean_OI.add_(self._fisher[name]) if name in self._fisher else mean_OI
 
     def state(self) -> dict[str, Tensor]:
         """Return the information by module name, in bf16: its order of magnitude is what counts."""
@@ -54,3 +56,15 @@ class Fisher(SilentMemory, Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self._fisher)
+
+
+@contextmanager
+def _differentiable(weights: Sequence[Tensor]) -> Iterator[None]:
+    wanted = [weight.requires_grad for weight in weights]
+    for weight in weights:
+        weight.requires_grad_()
+    try:
+        yield
+    finally:
+        for weight, asked in zip(weights, wanted, strict=True):
+            weight.requires_grad_(asked)

@@ -1,8 +1,10 @@
-"""The factors A and B that the last task ended with, so that the next one can go on from them."""
+"""The factors A and B that the last task ended with, and their scale, so that the next one can go on from them."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
+import torch
 from torch import Tensor
 
 from core.learning.adapters.port import AdaptedLayer
@@ -11,41 +13,53 @@ from core.learning.memories.port import Past, SilentMemory
 
 _A: Final = ".A"
 _B: Final = ".B"
+_SCALE: Final = ".scale"
 
 
-class LastFactors(SilentMemory, Mapping[str, tuple[Tensor, Tensor]]):
-    """A and B by module name. Empty before the first task that was learned with this memory."""
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What one layer's adapter ended with: the update ``scale B A``."""
+
+    a_RI: Tensor
+    b_OR: Tensor
+    scale: float
+
+
+class LastFactors(SilentMemory, Mapping[str, Ended]):
+    """The factors by module name. Empty before the first task that was learned with this memory."""
 
     def __init__(self, settings: LastFactorsSettings | None = None) -> None:
         del settings  # there are none
-        self._factors: dict[str, tuple[Tensor, Tensor]] = {}
+        self._ended: dict[str, Ended] = {}
 
     def recall(self, past: Past) -> None:
         """Take over what the version keeps."""
         state = past.states.get("last_factors", {})
         names = [key.removesuffix(_A) for key in state if key.endswith(_A)]
-        self._factors = {name: (state[name + _A].to(past.device), state[name + _B].to(past.device)) for name in names}
+        self._ended = {
+            name: Ended(state[name + _A].to(past.device), state[name + _B].to(past.device), float(state[name + _SCALE]))
+            for name in names
+        }
 
     def keep(self, layers: Mapping[str, AdaptedLayer]) -> None:
-        """Put the task's factors in the place of the ones before."""
-        self._factors = {
-            name: (layer.factors.a_RI.detach().clone(), layer.factors.b_OR.detach().clone())
-            for name, layer in layers.items()
-            if layer.factors is not None
-        }
+        """Put the task's factors in the place of the ones before; of modules that it did not adapt, the old ones stay."""
+        for name, layer in layers.items():
+            if (factors := layer.factors) is not None:
+                self._ended[name] = Ended(factors.a_RI.detach().clone(), factors.b_OR.detach().clone(), factors.scale)
 
     def state(self) -> dict[str, Tensor]:
         """Return the tensors that `recall` takes over."""
         tensors = {}
-        for name, (a_RI, b_OR) in self._factors.items():
-            tensors[name + _A], tensors[name + _B] = a_RI.cpu().contiguous(), b_OR.cpu().contiguous()
+        for name, ended in self._ended.items():
+            tensors[name + _A], tensors[name + _B] = ended.a_RI.cpu().contiguous(), ended.b_OR.cpu().contiguous()
+            tensors[name + _SCALE] = torch.tensor(ended.scale, dtype=torch.float64)
         return tensors
 
-    def __getitem__(self, module: str) -> tuple[Tensor, Tensor]:
-        return self._factors[module]
+    def __getitem__(self, module: str) -> Ended:
+        return self._ended[module]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._factors)
+        return iter(self._ended)
 
     def __len__(self) -> int:
-        return len(self._factors)
+        return len(self._ended)

@@ -1,10 +1,12 @@
 """A uniform sample, of fixed size, of the rows of all tasks.
 
 Every row that is ever learned draws a number; the rows with the smallest numbers stay. So each has the same chance
-however many came before or after, and the order of the numbers is a random order of the sample.
+however many came before or after. The numbers come from the task's seed and the count of the rows that drew before it:
+no two tasks draw the same ones, and a run that is repeated draws them again.
 """
 
 from collections.abc import Iterator, Sequence
+from random import Random
 from typing import Final, overload
 
 import torch
@@ -16,35 +18,46 @@ from core.learning.memories.row_store import packed, unpacked
 from core.learning.rows import TokenRow
 
 _NUMBERS: Final = "numbers"
+_SEEN: Final = "seen"
 
 
 class Reservoir(SilentMemory, Sequence[TokenRow]):
-    """The kept rows, in random order. Empty before the first task that was learned with this memory."""
+    """The kept rows, in an order that is random and another after each task. Empty before the first task with it.
+
+    Attributes:
+        seen: rows that ever drew a number.
+    """
 
     def __init__(self, settings: ReservoirSettings | None = None) -> None:
         self._settings = settings or ReservoirSettings.model_validate({})
         self._rows: list[TokenRow] = []
         self._numbers: list[float] = []
+        self.seen = 0
 
     def recall(self, past: Past) -> None:
         """Take over what the version keeps."""
         if state := past.states.get("reservoir"):
             self._rows, self._numbers = unpacked(state), state[_NUMBERS].tolist()
+            self.seen = int(state[_SEEN])
 
     def observe(self, learned: Learned) -> None:
         """Let the task's rows draw."""
-        # The rows before the task are part of the seed: tasks with the same seed must not draw the same numbers.
-        generator = torch.Generator().manual_seed(learned.seed * 1_000_003 + hash(tuple(self._numbers[:1])) % 999_983)
-        drawn = torch.rand(len(learned.rows), generator=generator, dtype=torch.float64).tolist()
-        pairs = sorted(
-            zip([*self._numbers, *drawn], [*self._rows, *learned.rows], strict=True), key=lambda pair: pair[0]
-        )
-        kept = pairs[: self._settings.capacity]
-        self._numbers, self._rows = [number for number, _ in kept], [row for _, row in kept]
+        # Seeded by text, which Python hashes whole: of a number torch's generator takes the lower 32 bits alone.
+        generator = Random(f"{learned.seed} {self.seen}")  # noqa: S311 - a sample, not a secret
+        numbers, rows = [*self._numbers, *(generator.random() for _ in learned.rows)], [*self._rows, *learned.rows]
+        kept = sorted(range(len(rows)), key=numbers.__getitem__)[: self._settings.capacity]
+        # Whoever takes the first few of them shall not take the same ones after every task.
+        generator.shuffle(kept)
+        self._numbers, self._rows = [numbers[place] for place in kept], [rows[place] for place in kept]
+        self.seen += len(learned.rows)
 
     def state(self) -> dict[str, Tensor]:
         """Return the tensors that `recall` takes over."""
-        return {_NUMBERS: torch.tensor(self._numbers, dtype=torch.float64), **packed(self._rows)}
+        return {
+            _NUMBERS: torch.tensor(self._numbers, dtype=torch.float64),
+            _SEEN: torch.tensor(self.seen, dtype=torch.int64),
+            **packed(self._rows),
+        }
 
     @overload
     def __getitem__(self, place: int) -> TokenRow: ...

@@ -5,6 +5,7 @@
 The teacher costs no memory: it is the same model with its adapter switched off. Before there is a past the term is 0.
 """
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -25,7 +26,12 @@ class Lwf(Objective):
         if answers.before is None or self._settings.strength == 0:
             return None
         temperature = self._settings.temperature
-        before_KV = functional.log_softmax(answers.before().float() / temperature, dim=-1)
-        now_KV = functional.log_softmax(answers.logits_KV.float() / temperature, dim=-1)
+        before_KV = _log_probabilities(answers.before().detach(), temperature)
+        now_KV = _log_probabilities(answers.logits_KV, temperature)
         divergence = functional.kl_div(now_KV, before_KV, reduction="sum", log_target=True)
         return divergence * (self._settings.strength * temperature**2)
+
+
+def _log_probabilities(logits_KV: Tensor, temperature: float) -> Tensor:
+    wide_KV = logits_KV.to(torch.promote_types(logits_KV.dtype, torch.float32))
+    return functional.log_softmax(wide_KV / temperature, dim=-1)

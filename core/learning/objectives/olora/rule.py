@@ -2,7 +2,7 @@
 
     L = strength * sum over layers with a past of  sum |A_past A'|      +  shrinkage * sum over layers of (||A|| + ||B||)
 
-A_past holds the factors A of all earlier tasks, one below the other. With S the signs of ``A_past A'`` the gradient with
+A_past holds the factors A of all earlier tasks, one below the other; the first task pays nothing at all. With S the signs of ``A_past A'`` the gradient with
 respect to A is ``strength * S' A_past``. Only new factors are trained; the past is fixed.
 """
 
@@ -36,7 +36,8 @@ class OLora(Objective):
 
     def _layer(self, factors: Factors, past_PI: Tensor | None) -> float:
         value = 0.0
-        if past_PI is not None:
+        if past_PI is not None and self._settings.strength:
+            past_PI = past_PI.to(factors.a_RI.dtype)
             overlap_PR = past_PI @ factors.a_RI.T
             value += self._settings.strength * float(overlap_PR.abs().sum())
             factors.add_gradients(overlap_PR.sign().T @ past_PI * self._settings.strength)
