@@ -8,7 +8,15 @@ from typing import Any
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 _CORPUS = (
     "The harbour office opens at nine and closes at five.",
@@ -49,6 +57,29 @@ def tiny_llama(folder: Path, *, seed: int = 0, dtype: torch.dtype = torch.float3
     torch.manual_seed(seed)
     # The usual 0.02 leaves so small a network all but constant: its answers would not depend on its weights.
     model = LlamaForCausalLM(LlamaConfig(**{**settings, "initializer_range": 0.4, **overrides})).to(dtype)
+    return _save(folder, model, tokenizer)
+
+
+def tiny_gpt2(folder: Path, *, seed: int = 0, dtype: torch.dtype = torch.float32, **overrides: Any) -> Path:
+    """Write a two-layer GPT-2, whose linear layers keep their weights transposed; return ``folder``."""
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=_byte_level_bpe(["<|endoftext|>"]), eos_token="<|endoftext|>", pad_token="<|endoftext|>"
+    )
+    settings = {
+        "vocab_size": len(tokenizer),
+        "n_embd": 32,
+        "n_layer": 2,
+        "n_head": 4,
+        "n_positions": 512,
+        "resid_pdrop": 0.0,
+        "embd_pdrop": 0.0,
+        "attn_pdrop": 0.0,
+        "bos_token_id": tokenizer.eos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    torch.manual_seed(seed)
+    model = GPT2LMHeadModel(GPT2Config(**{**settings, "initializer_range": 0.4, **overrides})).to(dtype)
     return _save(folder, model, tokenizer)
 
 

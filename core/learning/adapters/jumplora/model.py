@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from core.learning.adapters.jumplora.layer import JumpLoraLinear
 from core.learning.adapters.jumplora.peft_config import JUMPLORA, JumpLoraConfig
+from core.learning.adapters.jumplora.targets import dense_linear, require_adaptable
 from core.learning.adapters.jumplora.threshold_start import kth_smallest_magnitude
 
 # Shortest prefix that ends in a number: `model.layers.3`, and apart from each other `encoder.block.3`, `decoder.block.3`.
@@ -36,13 +37,17 @@ class JumpLoraModel(LoraModel):
 
     @staticmethod
     def _create_new_module(config: JumpLoraConfig, adapter_name: str, target: nn.Module, **kwargs: Any) -> nn.Module:
-        if type(target) is not nn.Linear:
-            raise ValueError(f"JumpLoRA adapts torch.nn.Linear, not {type(target).__name__}")
         kwargs.pop("device_map", None)
-        return JumpLoraLinear(target, adapter_name, config=config, **kwargs)
+        return JumpLoraLinear(dense_linear(kwargs["target_name"], target), adapter_name, config=config, **kwargs)
 
     def inject_adapter(self, model: nn.Module, adapter_name: str, *args: Any, **kwargs: Any) -> None:
-        """Add an adapter, and tie its thresholds by group."""
+        """Add an adapter, and tie its thresholds by group.
+
+        Raises:
+            ValueError: the model's layers cannot be adapted as the adapter's configuration says; see `targets`.
+        """
+        config = self._prepare_adapter_config(self.peft_config[adapter_name], self.get_model_config(model))
+        require_adaptable(model, config)
         super().inject_adapter(model, adapter_name, *args, **kwargs)
         self._tie(adapter_name)
 

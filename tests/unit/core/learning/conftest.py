@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, T5Config, T5ForConditionalGeneration
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from core.domain.base_facts import BaseFacts
 from core.learning.loss import IGNORED, Batch
@@ -31,6 +38,25 @@ def llama(dtype: torch.dtype = torch.float64, layers: int = 2) -> Any:
         eos_token_id=1,
     )
     return LlamaForCausalLM(config).to(dtype).requires_grad_(requires_grad=False)
+
+
+def gpt2(dtype: torch.dtype = torch.float64) -> Any:
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=VOCABULARY,
+        n_embd=16,
+        n_layer=2,
+        n_head=4,
+        n_positions=64,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        initializer_range=0.2,
+        bos_token_id=1,
+        eos_token_id=1,
+        pad_token_id=0,
+    )
+    return GPT2LMHeadModel(config).to(dtype).requires_grad_(requires_grad=False)
 
 
 def t5(dtype: torch.dtype = torch.float64) -> Any:
