@@ -14,6 +14,7 @@ from api.schemas.tasks import EventView, JobErrorView, JobView, ProgressView, Ta
 from api.schemas.versions import VersionView
 from core.datasets import rows
 from core.datasets.catalogue import FORMATS
+from core.datasets.messages import Messages
 from core.domain.errors import MissingError
 from core.domain.jobs import JobState
 from core.domain.policies import ModelPolicy
@@ -186,13 +187,19 @@ def _try_it(context: Context, work: Work, posted: Task, *, result: str, base_url
 
 def _sample(context: Context, work: Work, posted: Task) -> Mapping[str, Any]:
     """Return an input of the task's own kind: its first row, as far as it is still here."""
-    column = FORMATS[posted.template["format"]].columns[0]
-    text = "Write your text here."
+    form = FORMATS[posted.template["format"]]
     try:
         row = datasets.get(work, project_id=posted.project_id, dataset_id=posted.dataset_id)
         for first in islice(rows.read(context.blobs.path(row.sha256)), 1):
-            text = first[column][:_SAMPLE_CHARS]
+            return {name: _shortened(value) for name, value in form.inputs(first).items()}
     except MissingError:
         # Deleted since: any text will do.
-        return {column: text}
-    return {column: text}
+        pass
+    text = "Write your text here."
+    return {form.columns[0]: [{"role": "user", "content": text}] if form.name == Messages.name else text}
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, list):
+        return [message | {"content": message["content"][:_SAMPLE_CHARS]} for message in value]
+    return value[:_SAMPLE_CHARS]

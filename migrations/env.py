@@ -4,7 +4,7 @@ from alembic import context
 from sqlalchemy import text
 
 from core.registry import engines
-from core.registry.tables import JOB
+from core.registry.access_tables import API_KEY
 
 # Two processes may upgrade at once: the second waits here and then finds nothing to do. (SQLite has one writer anyway.)
 _LOCK = text("SELECT pg_advisory_xact_lock(7234916)")
@@ -14,7 +14,7 @@ try:
     with engine.begin() as connection:
         context.configure(
             connection=connection,
-            target_metadata=JOB.metadata,
+            target_metadata=API_KEY.metadata,
             render_as_batch=connection.dialect.name == "sqlite",
             transactional_ddl=True,
         )

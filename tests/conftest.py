@@ -9,7 +9,7 @@ import postgres_server
 import pytest
 from history import assert_legal
 
-from core.registry.tables import JOB
+from core.registry.access_tables import API_KEY
 from core.registry.work import Registry
 from core.services import projects
 from migrations.commands import upgrade
@@ -48,7 +48,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{path}"
     # Emptying takes a fraction of the time that copying a template does. No test changes this one's schema.
     url: str = request.getfixturevalue("postgres_database")
-    postgres_server.empty(url, tables=[table.name for table in reversed(JOB.metadata.sorted_tables)])
+    postgres_server.empty(url, tables=[table.name for table in reversed(API_KEY.metadata.sorted_tables)])
     return url
 
 

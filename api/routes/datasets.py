@@ -12,7 +12,7 @@ from api.schemas.base import ListView, listed
 from api.schemas.datasets import DatasetView, PreviewRow, PreviewView, ReportView, Span
 from api.schemas.models import DeletedView
 from core.datasets import materialise, templates
-from core.datasets.example import Example
+from core.datasets.example import Conversation, Document, Rendered
 from core.services import datasets
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
@@ -88,11 +88,16 @@ def delete(dataset_id: Named, context: Ctx, project: Project) -> DeletedView:
     return DeletedView(id=row.id, object="dataset")
 
 
-def _preview_row(n: int, example: Example) -> PreviewRow:
-    return PreviewRow(
-        row=n,
-        spans=[
-            Span(role="prompt", masked=True, text=example.prompt),
-            Span(role="target", masked=False, text=example.target),
-        ],
-    )
+def _preview_row(n: int, rendered: Rendered) -> PreviewRow:
+    return PreviewRow(row=n, spans=_spans(rendered))
+
+
+def _spans(rendered: Rendered) -> list[Span]:
+    if isinstance(rendered, Conversation):
+        return [Span(role=turn.role, masked=not turn.learned, text=turn.content) for turn in rendered.turns]
+    if isinstance(rendered, Document):
+        return [Span(role="target", masked=False, text=rendered.text)]
+    return [
+        Span(role="prompt", masked=True, text=rendered.prompt),
+        Span(role="target", masked=False, text=rendered.target),
+    ]

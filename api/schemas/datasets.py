@@ -30,15 +30,18 @@ class ReportView(View):
 
 
 class Span(View):
-    """A stretch of an example's text."""
+    """A stretch of an example's text; a message of a conversation is one, under its own role."""
 
-    role: Literal["prompt", "target"]
+    role: Literal["prompt", "target", "system", "user", "assistant"]
     masked: bool = Field(description="Masked text is read, and is no part of the loss.")
     text: str
 
 
 class PreviewRow(View):
-    """One rendered example; its spans follow one another in the text the model sees."""
+    """One rendered example; its spans follow one another in the text the model sees.
+
+    Between the messages of a conversation the model's own chat template writes, which is not shown.
+    """
 
     row: int = Field(description="Counted from 1.")
     spans: list[Span]

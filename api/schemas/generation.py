@@ -16,6 +16,9 @@ class MessageRequest(Request):
     content: _Text
 
 
+_Messages = Annotated[list[MessageRequest], Field(min_length=1, max_length=1_000)]
+
+
 class GenerationRequest(Request):
     """Ask by exactly one of `prompt`, `messages`, and `task` with `input`."""
 
@@ -23,12 +26,12 @@ class GenerationRequest(Request):
         min_length=1, max_length=200, description="`name` (its `latest`), `name@3`, `name:alias` or a version's id."
     )
     prompt: _Text | None = None
-    messages: Annotated[list[MessageRequest], Field(min_length=1, max_length=1_000)] | None = None
+    messages: _Messages | None = None
     task: str | None = Field(default=None, max_length=200, description="Name of a task of the model.")
-    input: dict[str, _Text] | None = Field(
+    input: dict[str, _Text | _Messages] | None = Field(
         default=None,
         max_length=16,
-        description='Rendered by the task\'s template: `{"text": ...}` or `{"prompt": ...}`.',
+        description='Rendered by the task\'s template: `{"text": ...}`, `{"prompt": ...}` or `{"messages": [...]}`.',
     )
     max_tokens: int | None = Field(default=None, ge=1, le=8192)
     temperature: float | None = Field(default=None, ge=0, le=2)

@@ -77,6 +77,7 @@ class MatrixView(View):
     model_id: str
     tasks: list[str]
     task_ids: list[str]
+    metrics: list[str] = Field(description="By which each task is scored; a share from 0 to 1, higher is better.")
     versions: list[str] = Field(description="Version ids, in the order in which the tasks were learned.")
     numbers: list[int]
     scores: list[list[float | None]]

@@ -3,7 +3,9 @@
 from typing import Final
 
 from core.datasets.example import Format
+from core.datasets.messages import Messages
 from core.datasets.prompt_completion import PromptCompletion
+from core.datasets.text import Text
 from core.datasets.text_label import TextLabel
 
 FORMATS: Final[dict[str, Format]] = {
@@ -11,5 +13,7 @@ FORMATS: Final[dict[str, Format]] = {
     for each in (
         PromptCompletion(),
         TextLabel(),
+        Messages(),
+        Text(),
     )
 }

@@ -5,7 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from core.domain.base_facts import BaseFacts
+from core.domain.errors import InvalidError, Place
+
 Row = Mapping[str, Any]
+
+EXACT_MATCH: Final = "exact_match"
+TOKEN_ACCURACY: Final = "token_accuracy"  # noqa: S105 - a metric's name
+PERPLEXITY: Final = "perplexity"
 
 _VISIBLE: Final = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]")
 
@@ -30,8 +37,38 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation; ``learned`` says whether the model learns to write it."""
+
+    role: str
+    content: str
+    learned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A rendered row of messages: the model's own chat template makes one text of them, where the model is.
+
+    Attributes:
+        turns: in order; the last one is learned, and is what held-out rows are scored by.
+    """
+
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A rendered row that is nothing but text: every token of it is learned but the first."""
+
+    text: str
+
+
+Rendered = Example | Conversation | Document
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with one row."""
+    """What is wrong with one row, or with a base model that is to learn such rows."""
 
     message: str
     hint: str | None = None
@@ -48,14 +85,31 @@ class Format(Protocol):
     def columns(self) -> tuple[str, ...]:
         """The columns a row must have; together they are the row's identity."""
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """How held-out rows are scored; the first, a share from 0 to 1, fills the score matrix."""
+
+    def misfit(self, facts: BaseFacts) -> Fault | None:
+        """Return what keeps a base model from learning such rows, or None."""
+
     def faults(self, row: Row) -> Iterator[Fault]:
         """Yield what is wrong with a row that has every column."""
 
     def label(self, row: Row) -> str | None:
         """Return the row's class, or None in a format without classes."""
 
-    def render(self, row: Row, *, question: str | None, options: Sequence[str] | None) -> Example:
-        """Return prompt and target of a row without faults."""
+    def render(self, row: Row, *, question: str | None, options: Sequence[str] | None) -> Rendered:
+        """Return what is read and what is learned of a row without faults."""
+
+    def inputs(self, row: Row) -> dict[str, Any]:
+        """Return the part of a row that a user of the model would send."""
+
+    def request(self, inputs: Row, *, question: str | None, options: Sequence[str] | None) -> dict[str, Any]:
+        """Return what a model is asked for ``inputs``: ``{"prompt": ...}`` or ``{"messages": ...}``.
+
+        Raises:
+            InvalidError: code ``invalid_input``: not what `inputs` would return.
+        """
 
 
 def text_fault(row: Row, column: str) -> Fault | None:
@@ -66,3 +120,23 @@ def text_fault(row: Row, column: str) -> Fault | None:
     if not _VISIBLE.search(value):
         return Fault(f"'{column}' has no visible character", hint="leave such rows out")
     return None
+
+
+def text_input(inputs: Row, column: str) -> str:
+    """Return the one text of ``inputs``.
+
+    Raises:
+        InvalidError: code ``invalid_input``: it is missing, is no text, or is not alone.
+    """
+    if set(inputs) != {column} or not isinstance(inputs[column], str):
+        raise input_refusal(f"must be an object with the one string '{column}'")
+    return str(inputs[column])
+
+
+def input_refusal(message: str) -> InvalidError:
+    """Return the error that says why an input cannot be asked."""
+    return InvalidError(
+        "the input does not fit the task's template",
+        code="invalid_input",
+        places=[Place(loc=("input",), message=message)],
+    )

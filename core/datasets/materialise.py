@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from core.datasets import rows
 from core.datasets.catalogue import FORMATS
-from core.datasets.example import Example
+from core.datasets.example import Conversation, Document, Rendered
 from core.datasets.split import Side, split
 from core.datasets.templates import Template
 
 
-def examples(blob: Path, *, template: Template, side: Side = Side.ALL) -> Iterator[Example]:
+def examples(blob: Path, *, template: Template, side: Side = Side.ALL) -> Iterator[Rendered]:
     """Yield the rendered rows of one side of a stored file, in the file's order."""
     if side is Side.ALL:
         yield from (template.render(row) for row in rows.read(blob))
@@ -24,7 +25,10 @@ def examples(blob: Path, *, template: Template, side: Side = Side.ALL) -> Iterat
 
 
 def materialise(blob: Path, *, template: Template, target: Path, side: Side = Side.ALL) -> int:
-    """Write JSON Lines of ``{"prompt", "target", "options"?, "cut"?}`` to ``target`` and return how many.
+    """Write JSON Lines to ``target`` and return how many.
+
+    Each is ``{"prompt", "target", "options"?, "cut"?}``, ``{"turns": [{"role", "content", "learned"}]}`` or
+    ``{"document"}``, as the template's format has it.
 
     Args:
         blob: a stored, accepted file of the template's format.
@@ -41,10 +45,14 @@ def materialise(blob: Path, *, template: Template, target: Path, side: Side = Si
     return n_rows
 
 
-def _as_json(example: Example) -> dict[str, object]:
-    row: dict[str, object] = {"prompt": example.prompt, "target": example.target}
-    if example.options is not None:
-        row["options"] = list(example.options)
-    if example.cut is not None:
-        row["cut"] = list(example.cut)
+def _as_json(rendered: Rendered) -> dict[str, object]:
+    if isinstance(rendered, Conversation):
+        return {"turns": [asdict(turn) for turn in rendered.turns]}
+    if isinstance(rendered, Document):
+        return {"document": rendered.text}
+    row: dict[str, object] = {"prompt": rendered.prompt, "target": rendered.target}
+    if rendered.options is not None:
+        row["options"] = list(rendered.options)
+    if rendered.cut is not None:
+        row["cut"] = list(rendered.cut)
     return row

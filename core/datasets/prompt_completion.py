@@ -1,8 +1,10 @@
 """`prompt` and `completion`: the file says word for word what is read and what is written."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from core.datasets.example import Example, Fault, Row, text_fault
+from core.datasets.example import EXACT_MATCH, Example, Fault, Row, text_fault, text_input
+from core.domain.base_facts import BaseFacts
 
 
 class PromptCompletion:
@@ -10,6 +12,12 @@ class PromptCompletion:
 
     name = "prompt_completion"
     columns = ("prompt", "completion")
+    metrics = (EXACT_MATCH,)
+
+    def misfit(self, facts: BaseFacts) -> Fault | None:
+        """Every base model can learn this."""
+        del facts
+        return None
 
     def faults(self, row: Row) -> Iterator[Fault]:
         """Both are texts with something in them."""
@@ -26,3 +34,12 @@ class PromptCompletion:
         """Prompt and target are the columns themselves."""
         del question, options
         return Example(prompt=row["prompt"], target=row["completion"])
+
+    def inputs(self, row: Row) -> dict[str, Any]:
+        """A user sends the prompt."""
+        return {"prompt": row["prompt"]}
+
+    def request(self, inputs: Row, *, question: str | None, options: Sequence[str] | None) -> dict[str, Any]:
+        """The prompt goes on as it is."""
+        del question, options
+        return {"prompt": text_input(inputs, "prompt")}

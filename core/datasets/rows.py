@@ -18,9 +18,10 @@ _DIGEST_BYTES: Final = 8
 def digest(row: Row, *, columns: tuple[str, ...]) -> int:
     """Return the first 64 bits of the SHA-256 of the row's own columns: the same row has the same digest anywhere.
 
-    The columns are parted by NUL, which no accepted text holds.
+    The columns are parted by NUL, which no accepted text holds. What is no text is spelled as JSON with sorted keys.
     """
-    canonical = "\0".join([str(row[column]) for column in columns])
+    values = (row[column] for column in columns)
+    canonical = "\0".join(value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in values)
     return int.from_bytes(hashlib.sha256(canonical.encode()).digest()[:_DIGEST_BYTES], "big")
 
 

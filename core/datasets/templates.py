@@ -1,12 +1,12 @@
 """How a row becomes a prompt and a target: chosen when a task is posted, stored with its versions."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from core.datasets.catalogue import FORMATS
-from core.datasets.example import Example, Row
+from core.datasets.example import Rendered, Row
 from core.datasets.text_label import DEFAULT_QUESTION, TextLabel, option_fault
 from core.domain.errors import InvalidError, Place
 
@@ -35,26 +35,17 @@ class Template(BaseModel):
             raise ValueError(msg)
         return self
 
-    def render(self, row: Row) -> Example:
-        """Return prompt and target of ``row``, which must hold the format's columns."""
+    def render(self, row: Row) -> Rendered:
+        """Return what is read and what is learned of ``row``, which must hold the format's columns."""
         return FORMATS[self.format].render(row, question=self.question, options=self.options)
 
-    def prompt(self, inputs: Row) -> str:
-        """Return the prompt for ``inputs``: the columns that a user knows, e.g. ``{"text": ...}``.
+    def request(self, inputs: Row) -> dict[str, Any]:
+        """Return what a model is asked for ``inputs``, the columns that a user knows, e.g. ``{"text": ...}``.
 
         Raises:
-            InvalidError: the format's input column is missing or is no text.
+            InvalidError: code ``invalid_input``: the inputs are not those of the format.
         """
-        column = FORMATS[self.format].columns[0]
-        if set(inputs) != {column} or not isinstance(inputs[column], str):
-            message = f"must be an object with the one string '{column}'"
-            raise InvalidError(
-                "the input does not fit the task's template",
-                code="invalid_input",
-                places=[Place(loc=("input",), message=message)],
-            )
-        filled = dict.fromkeys(FORMATS[self.format].columns, "") | dict(inputs)
-        return self.render(filled).prompt
+        return FORMATS[self.format].request(inputs, question=self.question, options=self.options)
 
 
 def build(

@@ -1,9 +1,10 @@
 """`text` and `label`: classification, asked as a question with options."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
-from core.datasets.example import Example, Fault, Row, text_fault
+from core.datasets.example import EXACT_MATCH, Example, Fault, Row, text_fault, text_input
+from core.domain.base_facts import BaseFacts
 
 MAX_LABEL_CHARS: Final = 200
 DEFAULT_QUESTION: Final = "Which label fits this text?"
@@ -14,6 +15,12 @@ class TextLabel:
 
     name = "text_label"
     columns = ("text", "label")
+    metrics = (EXACT_MATCH,)
+
+    def misfit(self, facts: BaseFacts) -> Fault | None:
+        """Every base model can learn this."""
+        del facts
+        return None
 
     def faults(self, row: Row) -> Iterator[Fault]:
         """A text with something in it, a label of one short line."""
@@ -37,6 +44,15 @@ class TextLabel:
             options=choices,
             cut=(len(head), len(head) + len(text)),
         )
+
+    def inputs(self, row: Row) -> dict[str, Any]:
+        """A user sends the text."""
+        return {"text": row["text"]}
+
+    def request(self, inputs: Row, *, question: str | None, options: Sequence[str] | None) -> dict[str, Any]:
+        """The text is asked about as every row was."""
+        row = {"text": text_input(inputs, "text"), "label": ""}
+        return {"prompt": self.render(row, question=question, options=options).prompt}
 
 
 def _label_fault(row: Row) -> Fault | None:

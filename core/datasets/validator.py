@@ -173,7 +173,11 @@ def _parse(data: bytes) -> tuple[dict[str, Any], Fault | None]:
 
 
 def _closest(row: dict[str, Any]) -> Format | None:
-    """The format that shares most columns with the first row, so that a missing field can be named."""
-    shared = {name: len(row.keys() & set(form.columns)) for name, form in FORMATS.items()}
-    best = max(shared, key=lambda name: shared[name])
-    return FORMATS[best] if shared[best] else None
+    """The format that shares most columns with the first row, and of these the one that misses fewest."""
+
+    def nearness(form: Format) -> tuple[int, int]:
+        shared = len(row.keys() & set(form.columns))
+        return shared, shared - len(form.columns)
+
+    best = max(FORMATS.values(), key=nearness)
+    return best if nearness(best)[0] else None

@@ -118,6 +118,7 @@ class Job:
     result_version_id: str | None
     retry_of: str | None
     cancel_requested: bool
+    pause_requested: bool
     owner: str | None
     fence: int | None
     lease_ms: int | None

@@ -25,7 +25,7 @@ class ChainLink(_Strict):
 
 
 class ScoredTask(_Strict):
-    """A task whose held-out rows are scored: JSONL of ``{"prompt", "target", "options"?}`` rendered rows."""
+    """A task whose held-out rows are scored: JSONL of rendered rows, as `core.datasets.materialise` writes them."""
 
     task_id: str
     name: str
@@ -38,7 +38,7 @@ class TrainerSpec(_Strict):
 
     Attributes:
         recipe: the effective method and training settings (`core.learning.recipe.Recipe` as JSON).
-        train_rows: JSONL of ``{"prompt", "target"}`` rendered rows.
+        train_rows: JSONL of rendered rows, as `core.datasets.materialise` writes them.
         tasks: every task of the lineage to score, the new one last.
         parent_digest: digest of the folded tensors of the parent; the base's own digest for an empty chain.
         provenance: ids that the manifest repeats (project, model, task, job, fence, parent version).

@@ -12,7 +12,7 @@ from core.learning.catalogue.presets import DEFAULT_METHOD
 from core.learning.lesson import Lesson, Watch
 from core.learning.recipe import Recipe, TaskSpec
 from core.learning.resolution import resolve
-from core.learning.rows import Row
+from core.learning.rows import AnyRow
 from core.learning.scoring import EXACT_MATCH, Scorer
 from core.learning.trainer import Report
 from core.weights import facts, fold
@@ -46,7 +46,7 @@ class Lineage:
         self._pristine: dict[str, Tensor] = {}
 
     def learn(
-        self, task: Iterable[Row], *, report: Report = lambda _: None, spec: Mapping[str, Any] | None = None
+        self, task: Iterable[AnyRow], *, report: Report = lambda _: None, spec: Mapping[str, Any] | None = None
     ) -> Delta:
         """Learn a task on top of the ones before, merge it into the network and return what it changed.
 
@@ -85,8 +85,8 @@ class Lineage:
         self.chain.append(delta)
         return delta
 
-    def score(self, held_out: Iterable[Row], *, metric: str = EXACT_MATCH) -> float:
-        """Return the share of rows that the network answers rightly by ``metric``."""
+    def score(self, held_out: Iterable[AnyRow], *, metric: str = EXACT_MATCH) -> float:
+        """Return the share of rows that the network answers rightly; of documents, their token accuracy or perplexity."""
         recipe = self.recipe()
         scorer = Scorer(
             model=self.network,

@@ -1,6 +1,6 @@
 """Rendered rows, as a worker stages them, and how they become padded batches.
 
-Prompt and target are tokenised apart. B rows, T positions of the longest row of the batch.
+Prompt and target are tokenised apart; conversations and documents have rules of their own. B rows, T positions of the longest row of the batch.
 """
 
 import json
@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from core.domain.base_facts import Family
+from core.learning.conversations import ChatEncoder, Conversation, Turn
 from core.learning.loss import IGNORED, Batch
-from core.weights.tokens import encode_prompt, encode_target
+from core.learning.packing import packed
+from core.weights.tokens import encode_document, encode_prompt, encode_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,16 @@ class Row:
     target: str
     options: tuple[str, ...] | None = None
     cut: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A row that is nothing but text."""
+
+    text: str
+
+
+AnyRow = Row | Conversation | Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,41 +68,54 @@ class TokenRow:
         return len(self.input_ids) + len(self.labels)
 
 
-def read(path: Path) -> list[Row]:
-    """Read JSON Lines of ``{"prompt", "target", "options"?, "cut"?}``."""
-    rows = []
+def read(path: Path) -> list[AnyRow]:
+    """Read JSON Lines as `core.datasets.materialise` writes them."""
     with path.open(encoding="utf-8") as file:
-        for line in file:
-            row = json.loads(line)
-            options, cut = row.get("options"), row.get("cut")
-            rows.append(
-                Row(
-                    row["prompt"],
-                    row["target"],
-                    None if options is None else tuple(options),
-                    None if cut is None else (cut[0], cut[1]),
-                ),
-            )
-    return rows
+        return [_row(json.loads(line)) for line in file]
+
+
+def _row(row: dict[str, Any]) -> AnyRow:
+    if "turns" in row:
+        return Conversation(tuple(Turn(**turn) for turn in row["turns"]))
+    if "document" in row:
+        return Document(row["document"])
+    options, cut = row.get("options"), row.get("cut")
+    return Row(
+        row["prompt"],
+        row["target"],
+        None if options is None else tuple(options),
+        None if cut is None else (cut[0], cut[1]),
+    )
 
 
 def tokenise(
-    rows: Iterable[Row],
+    rows: Iterable[AnyRow],
     tokenizer: Any,
     family: Family,
     *,
     max_source_tokens: int,
     max_target_tokens: int,
 ) -> list[TokenRow]:
-    """Tokenise each row once; what is too long is cut."""
-    return [
-        TokenRow.of(
-            encode_prompt(tokenizer, row.prompt, family, max_tokens=max_source_tokens, cut=row.cut),
-            encode_target(tokenizer, row.target, max_tokens=max_target_tokens),
-            family,
-        )
-        for row in rows
-    ]
+    """Tokenise each row once; what is too long is cut, and documents are packed into blocks of both limits together.
+
+    Raises:
+        InvalidError: the model's chat template cannot write a conversation.
+    """
+    chat = ChatEncoder(tokenizer, family, max_source_tokens, max_target_tokens)
+    found: list[TokenRow] = []
+    documents: list[list[int]] = []
+    for row in rows:
+        if isinstance(row, Conversation):
+            found += [TokenRow(*labelled) for labelled in chat.rows(row.turns)]
+        elif isinstance(row, Document):
+            documents.append(encode_document(tokenizer, row.text))
+        else:
+            prompt = encode_prompt(tokenizer, row.prompt, family, max_tokens=max_source_tokens, cut=row.cut)
+            found.append(
+                TokenRow.of(prompt, encode_target(tokenizer, row.target, max_tokens=max_target_tokens), family)
+            )
+    blocks = packed(documents, block_tokens=max_source_tokens + max_target_tokens)
+    return [*found, *(TokenRow(*block) for block in blocks)]
 
 
 def collate(rows: Sequence[TokenRow], *, pad: int) -> Batch:

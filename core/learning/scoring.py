@@ -1,11 +1,13 @@
 """How well a model answers held-out rows: exact match by greedy decoding, and choice among options by likelihood.
 
+How well it reads documents is told by `core.learning.reading`.
+
 Shapes: B prompts, T prompt positions, C options of a prompt, L tokens of the longest option, V vocabulary.
 """
 
 import copy
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -15,20 +17,25 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.domain.base_facts import Family
-from core.learning.rows import Row, padded
-from core.weights.tokens import encode_prompt, encode_target, encode_text, end_token_ids
+from core.learning.conversations import ChatEncoder, Conversation
+from core.learning.reading import Reading, read_documents
+from core.learning.rows import AnyRow, Document, Row, padded
+from core.weights.chat import turn_end
+from core.weights.tokens import encode_document, encode_prompt, encode_target, encode_text, end_token_ids
 
 T = TypeVar("T")
 
 EXACT_MATCH: Final = "exact_match"
 OPTION_LIKELIHOOD: Final = "option_likelihood"
+TOKEN_ACCURACY: Final = "token_accuracy"  # noqa: S105 - a metric's name
+PERPLEXITY: Final = "perplexity"
 # Options that are scored at once: bounds the copies of the prompt's keys and values.
 _SEQUENCES: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One metric on one set of rows; ``value`` is a share, 0 to 1."""
+    """One metric on one set of rows; ``value`` is a share, 0 to 1, or a perplexity, 1 or more."""
 
     metric: str
     value: float
@@ -51,38 +58,82 @@ class Scorer:
     batch_size: int
     pulse: Callable[[], None]
 
-    def score(self, rows: Sequence[Row], metric: str) -> Score:
-        """Return one metric over ``rows``; option likelihood counts the rows with options alone."""
-        if metric == OPTION_LIKELIHOOD:
-            rows = [row for row in rows if row.options]
-        count = self._exact_matches if metric == EXACT_MATCH else self._likeliest
+    def score(self, rows: Sequence[AnyRow], metric: str) -> Score:
+        """Return one metric over those of ``rows`` that have it.
+
+        Option likelihood counts rows with options, token accuracy and perplexity documents, exact match the others.
+        """
+        measures: dict[str, tuple[Callable[[Any], float], Callable[[AnyRow], object]]] = {
+            EXACT_MATCH: (self._exact_match, lambda row: not isinstance(row, Document)),
+            OPTION_LIKELIHOOD: (self._likeliest, lambda row: isinstance(row, Row) and row.options),
+            TOKEN_ACCURACY: (self._token_accuracy, lambda row: isinstance(row, Document)),
+            PERPLEXITY: (self._perplexity, lambda row: isinstance(row, Document)),
+        }
+        measure, counts = measures[metric]
+        counted = [row for row in rows if counts(row)]
         was_training = self.model.training
         self.model.eval()
         with torch.inference_mode():
-            right = count(rows)
+            value = measure(counted) if counted else 0.0
         self.model.train(was_training)
-        return Score(metric, right / len(rows) if rows else 0.0, len(rows))
+        return Score(metric, value, len(counted))
 
-    def answers(self, rows: Sequence[Row]) -> list[str]:
+    def answers(self, rows: Sequence[Row | Conversation]) -> list[str]:
         """Return the greedy answer to each row's prompt; no longer than the longest target of its batch and one more."""
-        prompts = [self._prompt(row) for row in rows]
-        targets = [encode_target(self.tokenizer, row.target, max_tokens=self.max_target_tokens) for row in rows]
+        exchanges = [self._exchange(row) for row in rows]
         answers = [""] * len(rows)
-        by_length = sorted(range(len(rows)), key=lambda number: len(prompts[number]))
         with _plain_generation(self.model):
-            for first in range(0, len(rows), self.batch_size):
-                batch = by_length[first : first + self.batch_size]
-                limit = max(len(targets[number]) for number in batch) + 1
-                for number, answer in zip(batch, self._decode([prompts[n] for n in batch], limit), strict=True):
+            for batch in self._batches(exchanges):
+                limit = max(len(exchanges[number][1]) for number in batch) + 1
+                ends = {turn_end(self.tokenizer, exchanges[number][1]) for number in batch} - {None}
+                prompts = [exchanges[number][0] for number in batch]
+                for number, answer in zip(batch, self._decode(prompts, limit, ends), strict=True):
                     answers[number] = answer
                 self.pulse()
         return answers
 
-    def _exact_matches(self, rows: Sequence[Row]) -> int:
-        pairs = zip(rows, self.answers(rows), strict=True)
-        return sum(normalised(answer) == normalised(row.target) for row, answer in pairs)
+    def _batches(self, exchanges: Sequence[tuple[list[int], list[int]]]) -> Iterator[list[int]]:
+        """Yield row numbers by length of prompt; a batch's longest prompt and target fit the limits together."""
+        room = self.max_source_tokens + self.max_target_tokens
+        batch: list[int] = []
+        for number in sorted(range(len(exchanges)), key=lambda number: len(exchanges[number][0])):
+            longest = max(len(exchanges[other][1]) for other in (*batch, number))
+            if batch and (len(batch) == self.batch_size or len(exchanges[number][0]) + longest > room):
+                yield batch
+                batch = []
+            batch.append(number)
+        if batch:
+            yield batch
 
-    def _decode(self, prompts: list[list[int]], limit: int) -> list[str]:
+    def _exchange(self, row: Row | Conversation) -> tuple[list[int], list[int]]:
+        if isinstance(row, Conversation):
+            return self._chat.last_exchange(row.turns)
+        return self._prompt(row), encode_target(self.tokenizer, row.target, max_tokens=self.max_target_tokens)
+
+    def _exact_match(self, rows: Sequence[Row | Conversation]) -> float:
+        pairs = zip(rows, self.answers(rows), strict=True)
+        return sum(normalised(answer) == normalised(self._expected(row)) for row, answer in pairs) / len(rows)
+
+    def _expected(self, row: Row | Conversation) -> str:
+        """Return what the answer must say: of a conversation, what the chat template makes of its last turn."""
+        if isinstance(row, Row):
+            return row.target
+        return str(self.tokenizer.decode(self._chat.last_exchange(row.turns)[1], skip_special_tokens=True))
+
+    def _token_accuracy(self, rows: Sequence[Document]) -> float:
+        return self._reading(rows).accuracy
+
+    def _perplexity(self, rows: Sequence[Document]) -> float:
+        return self._reading(rows).perplexity
+
+    def _reading(self, rows: Sequence[Document]) -> Reading:
+        documents = [encode_document(self.tokenizer, row.text) for row in rows]
+        block_tokens = self.max_source_tokens + self.max_target_tokens
+        return read_documents(
+            self.model, documents, block_tokens=block_tokens, batch_size=self.batch_size, pulse=self.pulse
+        )
+
+    def _decode(self, prompts: list[list[int]], limit: int, ends: Set[Any]) -> list[str]:
         from transformers import GenerationConfig
 
         input_ids_BT, mask_BT = self._sources(prompts)
@@ -91,7 +142,7 @@ class Scorer:
             do_sample=False,
             num_beams=1,
             use_cache=True,
-            eos_token_id=sorted(end_token_ids(self.model, self.tokenizer)),
+            eos_token_id=sorted(end_token_ids(self.model, self.tokenizer) | ends),
             pad_token_id=self._pad,
             decoder_start_token_id=getattr(self.model.config, "decoder_start_token_id", None),
         )
@@ -100,7 +151,7 @@ class Scorer:
         new = output[:, 1:] if self.family == "seq2seq" else output[:, input_ids_BT.shape[1] :]
         return list(self.tokenizer.batch_decode(new, skip_special_tokens=True))
 
-    def _likeliest(self, rows: Sequence[Row]) -> int:
+    def _likeliest(self, rows: Sequence[Row]) -> float:
         right = 0
         for number, row in enumerate(rows):
             likelihoods = self.option_likelihoods(row)
@@ -108,7 +159,7 @@ class Scorer:
             right += normalised(chosen) == normalised(row.target)
             if number % self.batch_size == 0:
                 self.pulse()
-        return right
+        return right / len(rows)
 
     def option_likelihoods(self, row: Row) -> Tensor:
         """Return the summed log-probability ``[C]`` of each option's tokens as the answer, without an end token."""
@@ -157,6 +208,10 @@ class Scorer:
         ids_BT = padded(prompts, value=self._pad, left=left)
         mask_BT = padded([[1] * len(prompt) for prompt in prompts], value=0, left=left)
         return ids_BT.to(self.model.device), mask_BT.to(self.model.device)
+
+    @property
+    def _chat(self) -> ChatEncoder:
+        return ChatEncoder(self.tokenizer, self.family, self.max_source_tokens, self.max_target_tokens)
 
     @property
     def _pad(self) -> int:

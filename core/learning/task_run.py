@@ -26,7 +26,7 @@ from core.learning.checkpoints import Checkpoints
 from core.learning.lesson import Lesson, Survival, Watch
 from core.learning.publishing import Outcome, memory_file, publish
 from core.learning.recipe import Recipe
-from core.learning.scoring import EXACT_MATCH, OPTION_LIKELIHOOD, Scorer, sample
+from core.learning.scoring import OPTION_LIKELIHOOD, Scorer, sample
 from core.learning.trainer import CHECKPOINT_SECONDS, CancelledError, Report
 from core.storage import manifests
 from core.weights import base, fold, tensor_files
@@ -165,7 +165,7 @@ class TaskRun:
         task = self.spec.tasks[-1]
         return [
             score.model_dump(mode="json")
-            for score in self._score(task, (EXACT_MATCH, OPTION_LIKELIHOOD), subject="base")
+            for score in self._score(task, (*task.metrics, OPTION_LIKELIHOOD), subject="base")
         ]
 
     def _score_lineage(self) -> None:

@@ -41,6 +41,6 @@ def id_column() -> Column[Any]:
     return Column("id", String(64), primary_key=True)
 
 
-def project_column() -> Column[Any]:
+def project_column(*, primary_key: bool = False) -> Column[Any]:
     """Return the owner of a row."""
-    return Column("project_id", String(64), ForeignKey("project.id"), nullable=False)
+    return Column("project_id", String(64), ForeignKey("project.id"), nullable=False, primary_key=primary_key)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from core.domain.jobs import ACTIVE, JobKind, JobState, Phase
@@ -33,6 +34,10 @@ PROJECT: Final = Table(
     id_column(),
     Column("name", String(64), nullable=False, unique=True),
     Column("created_ms", BigInteger, nullable=False),
+    # Quotas; null is no limit.
+    Column("max_open_jobs", Integer),
+    Column("max_bytes", BigInteger),
+    Column("max_requests_per_minute", Integer),
 )
 
 BASE_MODEL: Final = Table(
@@ -128,6 +133,7 @@ JOB: Final = Table(
     Column("result_version_id", String(64)),
     Column("retry_of", String(64)),
     Column("cancel_requested", Boolean, nullable=False),
+    Column("pause_requested", Boolean, nullable=False, server_default=false()),
     Column("owner", String(255)),
     Column("fence", BigInteger),
     Column("lease_ms", BigInteger),

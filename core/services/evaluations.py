@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Final
 
-from core.domain.records import Version
+from core.datasets.catalogue import FORMATS
+from core.domain.records import Task, Version
 from core.registry import measures, tasks, versions
 from core.registry.work import Work
 from core.services.versions import resolve
 
-EXACT_MATCH: Final = "exact_match"
 OPTION_LIKELIHOOD: Final = "option_likelihood"
 Row = tuple[float | None, ...]
 
@@ -21,8 +21,9 @@ class ScoreMatrix:
 
     Attributes:
         tasks: names; ``versions``: ids, the i-th learned the i-th task; ``numbers``: their numbers.
-        scores: ``scores[i][t]``, a_i,t: exact match on task t after learning task i; None where not measured.
-        base_scores: exact match of the base on each task; ``base_option_scores`` by option likelihood.
+        metrics: by which each task is scored, a share from 0 to 1: exact match, or token accuracy for plain text.
+        scores: ``scores[i][t]``, a_i,t: score on task t after learning task i; None where not measured.
+        base_scores: of the base on each task; ``base_option_scores`` by option likelihood.
         oa: overall accuracy, the mean of the last row.
         bwt: backward transfer, the mean over t < T of a_T,t - a_t,t.
         forgetting: the mean over t < T of max_i a_i,t - a_T,t.
@@ -33,6 +34,7 @@ class ScoreMatrix:
     model_id: str
     tasks: tuple[str, ...]
     task_ids: tuple[str, ...]
+    metrics: tuple[str, ...]
     versions: tuple[str, ...]
     numbers: tuple[int, ...]
     scores: tuple[tuple[float | None, ...], ...]
@@ -63,25 +65,33 @@ def matrix(work: Work, *, project_id: str, model: str) -> ScoreMatrix:
         for score in measures.scores(work, [version.id for version in everyone])
     }
 
-    def row(version: Version | None, metric: str) -> Row:
-        return tuple(cells.get((version.id, task_id, metric)) if version else None for task_id in task_ids)
+    metrics = tuple(_metric(names[task_id]) for task_id in task_ids)
 
-    scores = tuple(row(version, EXACT_MATCH) for version in learned)
+    def row(version: Version | None, of_tasks: Sequence[str]) -> Row:
+        asked = zip(task_ids, of_tasks, strict=True)
+        return tuple(cells.get((version.id, task_id, metric)) if version else None for task_id, metric in asked)
+
+    scores = tuple(row(version, metrics) for version in learned)
     return ScoreMatrix(
         model_id=head.model_id,
         tasks=tuple(names[task_id].name for task_id in task_ids),
         task_ids=tuple(task_ids),
+        metrics=metrics,
         versions=tuple(version.id for version in learned),
         numbers=tuple(version.number for version in learned),
         scores=scores,
-        base_scores=row(zero, EXACT_MATCH),
-        base_option_scores=row(zero, OPTION_LIKELIHOOD),
+        base_scores=row(zero, metrics),
+        base_option_scores=row(zero, [OPTION_LIKELIHOOD] * len(task_ids)),
         oa=overall_accuracy(scores),
         bwt=backward_transfer(scores),
         forgetting=forgetting(scores),
         plasticity=plasticity(scores),
         density=tuple((version.delta or {}).get("density") for version in learned),
     )
+
+
+def _metric(task: Task) -> str:
+    return FORMATS[task.template["format"]].metrics[0]
 
 
 def overall_accuracy(scores: Sequence[Row]) -> float | None:

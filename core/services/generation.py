@@ -20,7 +20,7 @@ def plan(work: Work, *, project_id: str, request: Json) -> dict[str, Any]:
     ``request`` holds ``model`` (a reference as in `versions.resolve`), one of ``prompt``, ``messages`` or ``task``
     with ``input``, and sampling fields, which are passed on as they are. In the answer ``model`` is
     ``<model id>:<alias>`` for a moving name and the version's id for a fixed one; task and input become a ``prompt``
-    by the template that the task was trained with.
+    or ``messages`` by the template that the task was trained with.
 
     Raises:
         MissingError: ``model_not_found``, ``version_not_found``, ``alias_not_found`` or ``task_not_found``.
@@ -36,7 +36,7 @@ def plan(work: Work, *, project_id: str, request: Json) -> dict[str, Any]:
     planned = {key: value for key, value in given.items() if key not in {"task", "input"}}
     planned["model"] = version.id if fixed else f"{version.model_id}:{alias}"
     if "task" in given:
-        planned["prompt"] = _prompt(work, model_id=version.model_id, task=given["task"], inputs=given["input"])
+        planned |= _request(work, model_id=version.model_id, task=given["task"], inputs=given["input"])
     return planned
 
 
@@ -53,8 +53,8 @@ def _require_one_ask(given: Json) -> None:
         raise InvalidError("the request does not say what to answer", places=places)
 
 
-def _prompt(work: Work, *, model_id: str, task: str, inputs: Json) -> str:
+def _request(work: Work, *, model_id: str, task: str, inputs: Json) -> dict[str, Any]:
     found = tasks.find_named(work, model_id=model_id, name=task)
     if found is None:
         raise MissingError("the model has no such task", code="task_not_found")
-    return Template.model_validate(found.template).prompt(inputs)
+    return Template.model_validate(found.template).request(inputs)

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.datasets import templates
+from core.datasets.catalogue import FORMATS
 from core.datasets.templates import Template
 from core.domain.base_facts import BaseFacts
 from core.domain.errors import ConflictError, InvalidError, MissingError, Place
@@ -59,7 +60,7 @@ def submit(work: Work, *, project_id: str, submission: TaskSubmission, dispatche
 
     Raises:
         MissingError: ``model_not_found`` or ``dataset_not_found``.
-        InvalidError: the name, method or template cannot be; with places.
+        InvalidError: the name, method or template cannot be, or the base model cannot learn such rows; with places.
         ConflictError: ``name_taken`` in this model, or ``parent_conflict``.
     """
     require_name(submission.name)
@@ -133,6 +134,7 @@ def _plan(work: Work, model: Model, submission: TaskSubmission) -> _Plan:
         options=spec.data.options,
     )
     facts = BaseFacts.model_validate(base_models.get(work, model.base_model_id).facts)
+    _require_fit(train.format, facts)
     recipe = resolve(
         spec,
         default_method=DEFAULT_METHOD,
@@ -153,6 +155,13 @@ def _files(work: Work, project_id: str, submission: TaskSubmission) -> tuple[Dat
         places = [Place(loc=("eval_dataset_id",), message=message)]
         raise InvalidError("the two files are of different formats", code="invalid_dataset", places=places)
     return train, held_out
+
+
+def _require_fit(format_name: str, facts: BaseFacts) -> None:
+    """Refuse rows that the base model cannot learn."""
+    if fault := FORMATS[format_name].misfit(facts):
+        places = [Place(loc=("model",), message=fault.message, hint=fault.hint)]
+        raise InvalidError(f"the model cannot learn from a file of the format '{format_name}'", places=places)
 
 
 def _hold_files(work: Work, project_id: str, submission: TaskSubmission) -> None:

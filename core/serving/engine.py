@@ -13,7 +13,8 @@ from core.serving.scheduler import Scheduler
 from core.serving.sequence import Sequence
 from core.serving.servable import VersionSource
 from core.serving.store import VersionStore
-from core.weights.tokens import encode_chat, encode_prompt
+from core.weights.chat import encode_chat
+from core.weights.tokens import encode_prompt
 
 _JOIN_SECONDS: Final = 10.0
 

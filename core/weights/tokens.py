@@ -1,14 +1,13 @@
 """Text to token ids: what users write never becomes a control token.
 
-A special token that is spelled inside a prompt, a target or a chat message is encoded as the plain text it is.
-Only the tokenizer's own conventions (its start token), the chat template and the end of a target write control tokens.
+A special token that is spelled inside a prompt, a target or a document is encoded as the plain text it is; for messages
+see `core.weights.chat`. Only the tokenizer's own conventions (its start token) and the end of a target write control
+tokens.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.domain.base_facts import Family
-from core.domain.errors import InvalidError
 
 
 def encode_prompt(
@@ -48,32 +47,14 @@ def encode_target(tokenizer: Any, text: str, *, max_tokens: int | None = None) -
     return [*ids, tokenizer.eos_token_id]
 
 
+def encode_document(tokenizer: Any, text: str) -> list[int]:
+    """Return the ids of a text that stands for itself: begun by the tokenizer's own convention, and ended."""
+    return [*encode_prompt(tokenizer, text, "causal"), tokenizer.eos_token_id]
+
+
 def encode_text(tokenizer: Any, text: str) -> list[int]:
     """Return the ids of bare text: no control token can come out of it."""
     return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids)
-
-
-def encode_chat(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:
-    """Return the ids of a conversation by the tokenizer's chat template, up to where the answer begins.
-
-    Raises:
-        InvalidError: code ``no_chat_template``, or the template refuses these messages.
-    """
-    from jinja2 import TemplateError
-
-    if not tokenizer.chat_template:
-        raise InvalidError("this model has no chat template: send a prompt", code="no_chat_template")
-    try:
-        encoded = tokenizer.apply_chat_template(
-            [dict(message) for message in messages],
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            sanitize_control_tokens=True,
-        )
-    except TemplateError as error:
-        raise InvalidError("the model's chat template refuses these messages", code="invalid_messages") from error
-    return list(encoded["input_ids"])
 
 
 def end_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -6,6 +6,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from core.datasets.catalogue import FORMATS
 from core.datasets.materialise import materialise
 from core.datasets.split import Side
 from core.datasets.templates import Template
@@ -108,7 +109,8 @@ def _stage_scored_task(task: StagedTask, blobs: BlobStore, folder: JobFolder) ->
     blob = blobs.path(task.eval_sha256 or task.train_sha256)
     target = folder.data / f"eval-{task.task_id}.jsonl"
     materialise(blob, template=_template(task.template), target=target, side=side)
-    return ScoredTask(task_id=task.task_id, name=task.name, rows=_relative(target, folder))
+    metrics = FORMATS[task.format].metrics
+    return ScoredTask(task_id=task.task_id, name=task.name, rows=_relative(target, folder), metrics=metrics)
 
 
 def _adopt_checkpoints(folder: JobFolder) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from core.domain.errors import StrataError
-from core.registry import tables
+from core.registry import access_tables
 from core.registry.work import Registry
 from core.services import versions
 from core.settings import Settings
@@ -83,7 +83,7 @@ class Door:
         with self.registry.read() as work:
             rows = {
                 name: [tuple(row) for row in work.connection.execute(select(table)).all()]
-                for name, table in tables.METADATA.tables.items()
+                for name, table in access_tables.API_KEY.metadata.tables.items()
             }
         files = sorted(
             str(path.relative_to(self.settings.data_dir))

@@ -101,7 +101,8 @@ def deepen(registry: Registry, model: Model, *, queued: int, over: int) -> None:
     """Put many jobs into the table: most of them over, as in a registry of some age."""
     submit(registry, "sample")
     with registry.write() as work:
-        sample = work.connection.execute(JOB.select()).mappings().all()[-1]
+        newest_task = JOB.select().where(JOB.c.kind == "train").order_by(JOB.c.created_ms.desc(), JOB.c.id.desc())
+        sample = work.connection.execute(newest_task).mappings().first()
         rows = [
             dict(sample)
             | {

@@ -10,11 +10,11 @@ from sqlalchemy import CheckConstraint, Engine, create_engine, inspect, text
 from sqlalchemy.event import listen
 from sqlalchemy.exc import IntegrityError
 
-from core.registry.tables import JOB
+from core.registry.access_tables import API_KEY
 from migrations.check import drift
 from migrations.commands import config, upgrade
 
-METADATA = JOB.metadata
+METADATA = API_KEY.metadata
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_the_schema_can_be_taken_down_and_made_again(bare_database_url: str, eng
 def test_a_row_cannot_point_into_another_project(engine: Engine) -> None:
     with engine.begin() as connection:
         for statement in (
-            "INSERT INTO project VALUES ('prj_a', 'a', 0), ('prj_b', 'b', 0)",
+            "INSERT INTO project (id, name, created_ms) VALUES ('prj_a', 'a', 0), ('prj_b', 'b', 0)",
             "INSERT INTO base_model (id, name, source, state, created_ms) VALUES ('base', 'b', 'x', 'pending', 0)",
             "INSERT INTO model VALUES ('mdl', 'prj_a', 'm', 'base', '{}', '{}', 0, 1, 0, 0, NULL)",
             f"INSERT INTO dataset VALUES ('data', 'prj_b', '{'a' * 64}', 1, 'f', 1, '{{}}', 0, NULL)",

@@ -10,13 +10,13 @@ from starlette.testclient import TestClient
 
 from api.asgi import build
 from api.main import assemble
-from core.registry import tables
+from core.registry import access_tables
 from core.settings import Settings
 
 
 def test_leftover_uploads_go_at_start_and_ports_are_closed_at_the_end(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, database_url=f"sqlite:///{tmp_path}/strata.db")
-    tables.METADATA.create_all(create_engine(settings.database_url))
+    access_tables.API_KEY.metadata.create_all(create_engine(settings.database_url))
     left, running = (settings.uploads_dir / name for name in ("upload-left", "upload-running"))
     for folder in (left, running):
         folder.mkdir(parents=True)

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from core.datasets import templates
 from core.datasets.catalogue import FORMATS
+from core.datasets.example import Example
 from core.datasets.templates import Template
 from core.domain.errors import InvalidError
 
@@ -12,6 +13,7 @@ from core.domain.errors import InvalidError
 def test_a_classification_row_is_a_question_with_options() -> None:
     template = templates.build("text_label", labels=["quill", "basalt"], question="Which code?")
     example = template.render({"text": "Two\nlines", "label": "quill"})
+    assert isinstance(example, Example)
     assert example.prompt == "Which code?\nOptions: basalt, quill\nTwo\nlines\nAnswer:"
     assert example.target == " quill"
     assert example.options == ("basalt", "quill")
@@ -26,12 +28,14 @@ def test_options_keep_the_order_of_the_spec() -> None:
 
 def test_numbers_are_written_as_text() -> None:
     template = templates.build("text_label", labels=["0", "1"])
-    assert template.render({"text": "t", "label": 1}).target == " 1"
+    example = template.render({"text": "t", "label": 1})
+    assert isinstance(example, Example)
+    assert example.target == " 1"
 
 
 def test_prompt_and_completion_are_taken_as_they_are() -> None:
     example = templates.build("prompt_completion", labels=None).render({"prompt": " {p} ", "completion": "c\n"})
-    assert (example.prompt, example.target, example.options) == (" {p} ", "c\n", None)
+    assert example == Example(" {p} ", "c\n")
 
 
 @pytest.mark.parametrize(
@@ -69,11 +73,13 @@ def test_a_template_of_an_unknown_format_is_refused() -> None:
 
 def test_an_input_is_prompted_as_its_task_was() -> None:
     template = templates.build("text_label", labels=["a", "b"])
-    assert template.prompt({"text": "new"}) == template.render({"text": "new", "label": "a"}).prompt
+    example = template.render({"text": "new", "label": "a"})
+    assert isinstance(example, Example)
+    assert template.request({"text": "new"}) == {"prompt": example.prompt}
 
 
 @pytest.mark.parametrize("inputs", [{}, {"text": 3}, {"prompt": "x"}, {"text": "a", "label": "b"}])
 def test_an_input_that_does_not_fit_is_refused(inputs: dict[str, object]) -> None:
     with pytest.raises(InvalidError) as raised:
-        templates.build("text_label", labels=["a", "b"]).prompt(inputs)
+        templates.build("text_label", labels=["a", "b"]).request(inputs)
     assert raised.value.places[0].loc == ("input",)
