@@ -84,7 +84,7 @@ JOB_CODES: Final[dict[str, str]] = {
     "corrupt_artefact": "Stored weights do not match their hashes",
     "crashed": "The trainer ended with an exit code that says nothing",
     "disk_full": "The disk of the data folder is full",
-    "diverged": "The loss became infinite or NaN",
+    "diverged": "The loss became infinite or NaN, or exploded",
     "internal_error": "The worker could not carry out the job",
     "invalid_source": "The base model's source is not one of the known kinds",
     "invalid_spec": "The trainer could not use its spec",

@@ -34,7 +34,8 @@ from core.learning.adapters.jumplora.schedule import GateSchedule
 from core.learning.adapters.lora.config import LoraSettings
 from core.learning.adapters.lora.rule import Lora
 from core.learning.compositions.merge_sequential.rule import MergeSequential
-from core.learning.learner import DivergedError, Learner, StepFigures, adamw
+from core.learning.divergence import DivergedError
+from core.learning.learner import Learner, StepFigures, adamw
 from core.learning.lineage import Lineage
 from core.learning.loss import Batch, target_loss
 from core.learning.memories.w_past.rule import WPast

@@ -6,6 +6,7 @@ recall the past -> train -> read the delta out -> put the parent's weights back
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,9 +15,13 @@ from accelerate.utils import set_seed
 from torch import Tensor
 
 from core.domain.base_facts import Family
+from core.domain.errors import InvalidError
 from core.learning import rows
 from core.learning.adapters.state import AdapterState
 from core.learning.checkpoints import Checkpoints
+from core.learning.divergence import LossWatch
+from core.learning.early_stopping import HeldOut
+from core.learning.feed import Feed, in_batches
 from core.learning.learner import Learner, adamw
 from core.learning.loss import target_logits, target_loss
 from core.learning.memories.port import Past
@@ -25,7 +30,7 @@ from core.learning.plan import Plan
 from core.learning.recipe import Recipe
 from core.learning.rows import TokenRow
 from core.learning.scoring import pad_token, sample
-from core.learning.trainer import CHECKPOINT_SECONDS, Feed, Report, Trainer
+from core.learning.trainer import CHECKPOINT_SECONDS, Report, Trainer
 from core.weights.delta import Delta
 
 
@@ -66,6 +71,7 @@ class Lesson:
         chain: the parent's deltas, oldest first.
         states: what each memory left, by its name.
         own_rows: the task's training rows.
+        held_out: rows of the task that it does not learn from; early stopping measures on them.
     """
 
     recipe: Recipe
@@ -77,6 +83,7 @@ class Lesson:
     pristine: Mapping[str, Tensor]
     states: Mapping[str, Mapping[str, Tensor]]
     own_rows: Sequence[TokenRow]
+    held_out: Sequence[TokenRow] = ()
     watch: Watch = field(default_factory=Watch)
     _method: Method | None = None
 
@@ -85,8 +92,11 @@ class Lesson:
 
         Raises:
             CancelledError: `Watch.stopping` said so.
-            DivergedError: the loss is no longer a number.
+            DivergedError: the loss is no longer a number, or exploded.
+            InvalidError: a setting asks for what the network or the task does not have.
         """
+        held_out = self._held_out()
+        self._require_what_the_network_has()
         set_seed(self.recipe.training.seed)
         self._method = method = assemble(self.recipe)
         model = method.adapter.attach(self.network).train()
@@ -98,14 +108,20 @@ class Lesson:
         )
         method.recall(past)
         method.composition.begin(self.network, method.adapter, self.pristine)
+        if self.recipe.training.gradient_checkpointing:
+            self.network.gradient_checkpointing_enable({"use_reentrant": False})
         learner, feed = self._learner(model, method)
         Trainer(
             learner=learner,
             feed=feed,
+            losses=LossWatch(self.network.get_output_embeddings().weight.shape[0]),
+            held_out=held_out,
             report=self.watch.report,
             stopping=self.watch.stopping,
             **({} if survival is None else _fields(survival)),
         ).run()
+        if self.recipe.training.gradient_checkpointing:
+            self.network.gradient_checkpointing_disable()
         delta = method.composition.delta(method.adapter)
         method.keep()
         state = method.adapter.detach()
@@ -121,6 +137,7 @@ class Lesson:
     def _learner(self, model: Any, method: Method) -> tuple[Learner, Feed]:
         training, ranks = self.recipe.training, self.accelerator.num_processes
         all_rows = method.training_rows(self.own_rows)
+        total_steps = training.steps(len(all_rows), processes=ranks)
         forward, optimizer = self.accelerator.prepare(model, adamw(model, training))
         learner = Learner(
             model=model,
@@ -131,11 +148,31 @@ class Lesson:
             accelerator=self.accelerator,
             family=self.family,
             max_grad_norm=training.max_grad_norm,
-            total_steps=training.steps(len(all_rows), processes=ranks),
+            total_steps=total_steps,
+            rate_factor=partial(training.rate_factor, total_steps=total_steps),
             has_past=bool(self.chain),
+            share_prefix=not training.gradient_checkpointing,
         )
-        plan = Plan(len(all_rows), rows_per_step=training.rows_per_step(ranks), seed=training.seed)
+        lengths = [len(row) for row in all_rows] if training.group_by_length else None
+        plan = Plan(len(all_rows), rows_per_step=training.rows_per_step(ranks), seed=training.seed, lengths=lengths)
         return learner, Feed(all_rows, plan, training.batch_size, pad_token(self.tokenizer))
+
+    def _held_out(self) -> HeldOut | None:
+        """Return this rank's share of the rows that early stopping measures on; None without early stopping."""
+        training, accelerator = self.recipe.training, self.accelerator
+        if training.early_stopping is None:
+            return None
+        measured = sample(self.held_out, training.early_stopping.max_rows)
+        if not measured:
+            raise InvalidError("training.early_stopping needs held-out rows of the task, and there are none")
+        batches = in_batches(measured, training.batch_size, pad=pad_token(self.tokenizer))
+        return HeldOut(
+            settings=training.early_stopping, batches=batches[accelerator.process_index :: accelerator.num_processes]
+        )
+
+    def _require_what_the_network_has(self) -> None:
+        if self.recipe.training.gradient_checkpointing and not self.network.supports_gradient_checkpointing:
+            raise InvalidError("training.gradient_checkpointing is not offered by the base model's architecture")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,15 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from core.learning import rows
+from core.learning.acceleration import accelerator_for
 from core.learning.catalogue.presets import DEFAULT_METHOD
 from core.learning.lesson import Lesson, Watch
 from core.learning.recipe import Recipe, TaskSpec
 from core.learning.resolution import resolve
-from core.learning.rows import AnyRow
+from core.learning.rows import AnyRow, TokenRow
 from core.learning.scoring import EXACT_MATCH, Scorer
 from core.learning.trainer import Report
+from core.learning.training import Training
 from core.weights import facts, fold
 from core.weights.delta import Delta
 
@@ -46,21 +48,26 @@ class Lineage:
         self._pristine: dict[str, Tensor] = {}
 
     def learn(
-        self, task: Iterable[AnyRow], *, report: Report = lambda _: None, spec: Mapping[str, Any] | None = None
+        self,
+        task: Iterable[AnyRow],
+        *,
+        held_out: Iterable[AnyRow] = (),
+        report: Report = lambda _: None,
+        spec: Mapping[str, Any] | None = None,
     ) -> Delta:
         """Learn a task on top of the ones before, merge it into the network and return what it changed.
 
         Args:
             task: training rows.
+            held_out: rows that early stopping measures on, where the settings ask for it.
             report: told of every step; see `core.domain.job_folder.ProgressEvent`.
             spec: settings of the task, of `TaskSpec`'s shape, e.g. ``{"training": {"epochs": 3}}``.
 
         Raises:
             InvalidError: the settings cannot be; its places say where.
-            DivergedError: the loss is no longer a number.
+            DivergedError: the loss is no longer a number, or exploded.
         """
         recipe = self.recipe(spec)
-        training = recipe.training
         lesson = Lesson(
             recipe=recipe,
             network=self.network,
@@ -70,13 +77,8 @@ class Lineage:
             chain=self.chain,
             pristine=self._pristine,
             states=self.states,
-            own_rows=rows.tokenise(
-                task,
-                self.tokenizer,
-                self._facts.family,
-                max_source_tokens=training.max_source_tokens,
-                max_target_tokens=training.max_target_tokens,
-            ),
+            own_rows=self._tokens(task, recipe.training),
+            held_out=self._tokens(held_out, recipe.training),
             watch=Watch(report=report),
         )
         delta, _ = lesson.learn()
@@ -105,9 +107,17 @@ class Lineage:
             TaskSpec.model_validate(spec or {}), default_method=self._method, facts=self._facts, may_store_rows=True
         )
 
+    def _tokens(self, task: Iterable[AnyRow], training: Training) -> list[TokenRow]:
+        return rows.tokenise(
+            task,
+            self.tokenizer,
+            self._facts.family,
+            max_source_tokens=training.max_source_tokens,
+            max_target_tokens=training.max_target_tokens,
+        )
+
     def _accelerator(self, recipe: Recipe) -> Accelerator:
-        precision = {"fp32": "no", "bf16": "bf16"}[recipe.training.precision]
-        accelerator = Accelerator(cpu=self._device == "cpu", mixed_precision=precision)
+        accelerator = accelerator_for(recipe.training.precision, cpu=self._device == "cpu")
         self.network.to(accelerator.device)
         return accelerator
 

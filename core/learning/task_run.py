@@ -22,6 +22,7 @@ from core.domain.jobs import Phase
 from core.domain.manifest import DELTA_FILE
 from core.domain.trainer_spec import ScoredTask, TrainerSpec
 from core.learning import rows
+from core.learning.acceleration import accelerator_for, require_dense
 from core.learning.checkpoints import Checkpoints
 from core.learning.lesson import Lesson, Survival, Watch
 from core.learning.publishing import Outcome, memory_file, publish
@@ -57,13 +58,14 @@ class TaskRun:
 
         Raises:
             CorruptError: the base model's tensors are not those of the spec.
+            InvalidError: the precision, the base or the environment is none that a task can be learned with.
             pydantic.ValidationError: the spec's recipe is none.
         """
         recipe = Recipe.model_validate(spec.recipe)
         report(PhaseEvent(phase=Phase.PREPARING))
         torch.set_num_threads(spec.threads)
-        precision = {"fp32": "no", "bf16": "bf16"}[recipe.training.precision]
-        accelerator = Accelerator(cpu=spec.device == "cpu", mixed_precision=precision)
+        accelerator = accelerator_for(recipe.training.precision, cpu=spec.device == "cpu")
+        require_dense(Path(spec.base.path))
         loaded = base.load(Path(spec.base.path), dtype=torch.float32, expected_digest=spec.base.digest)
         loaded.model.to(accelerator.device)
         return cls(
@@ -87,7 +89,7 @@ class TaskRun:
             DivergedError: the loss is no longer a number.
         """
         checkpoints = Checkpoints(self.folder.checkpoints, self._fingerprint())
-        notes = checkpoints.notes() or {_BASE_SCORES: self._score_base()}
+        notes = checkpoints.notes() or {_BASE_SCORES: self._score_base() if self.accelerator.is_main_process else []}
         self._adopt(notes[_BASE_SCORES])
         chain = self._chain()
         pristine = self._become_parent(chain)
@@ -136,14 +138,15 @@ class TaskRun:
             chain=chain,
             pristine=pristine,
             states=self._memory_states(),
-            own_rows=self._examples(),
+            own_rows=self._examples(self.spec.train_rows),
+            held_out=self._examples(self.spec.tasks[-1].rows) if self.recipe.training.early_stopping else (),
             watch=Watch(report=self._tell, stopping=self.stopping, pulse=self._pulse),
         )
 
-    def _examples(self) -> list[rows.TokenRow]:
+    def _examples(self, file: str) -> list[rows.TokenRow]:
         training = self.recipe.training
         return rows.tokenise(
-            rows.read(self.folder.root / self.spec.train_rows),
+            rows.read(self.folder.root / file),
             self.base.tokenizer,
             self.base.facts.family,
             max_source_tokens=training.max_source_tokens,
@@ -219,7 +222,9 @@ class TaskRun:
             self.report(self._last_progress.model_copy(update={"eta_seconds": None, "values": {}}))
 
     def _fingerprint(self) -> str:
-        """Return what a checkpoint must share with this run: the parent, the recipe and the rows."""
-        known = [self.spec.base.digest, self.spec.parent_digest, self.recipe.model_dump_json()]
-        rows_sha256 = manifests.sha256_of(self.folder.root / self.spec.train_rows)
-        return hashlib.sha256("\n".join([*known, rows_sha256]).encode()).hexdigest()
+        """Return what a checkpoint must share with this run: the parent, the recipe, the processes and the rows."""
+        processes = str(self.accelerator.num_processes)
+        known = [self.spec.base.digest, self.spec.parent_digest, self.recipe.model_dump_json(), processes]
+        files = (self.spec.train_rows, self.spec.tasks[-1].rows)
+        rows_sha256 = [manifests.sha256_of(self.folder.root / file) for file in files]
+        return hashlib.sha256("\n".join([*known, *rows_sha256]).encode()).hexdigest()

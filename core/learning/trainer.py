@@ -1,16 +1,17 @@
 """The training loop: steps in order, progress told, checkpoints written, and a polite stop between two steps."""
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from core.domain.job_folder import CheckpointEvent, Event, ProgressEvent
 from core.learning.checkpoints import Checkpoints
+from core.learning.divergence import LossWatch
+from core.learning.early_stopping import HeldOut
+from core.learning.feed import Feed
 from core.learning.learner import Learner, StepFigures
-from core.learning.loss import Batch
-from core.learning.plan import Plan
-from core.learning.rows import TokenRow, collate
 
 Report = Callable[[Event], None]
 
@@ -22,68 +23,66 @@ class CancelledError(Exception):
     """Somebody asked the run to stop; what it had learned is in its last checkpoint."""
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """What each step sees.
-
-    Attributes:
-        batch_size: rows of a micro-batch; a step's rows are dealt out in micro-batches, and those over the ranks.
-        pad: the token that fills up short rows.
-    """
-
-    rows: Sequence[TokenRow]
-    plan: Plan
-    batch_size: int
-    pad: int
-
-    def batches(self, step: int, learner: Learner) -> list[Batch]:
-        """Return this rank's micro-batches of optimiser step ``step``, counted from 0; rows of like length together."""
-        rows = sorted((self.rows[number] for number in self.plan.rows_of(step)), key=len)
-        micro = [rows[first : first + self.batch_size] for first in range(0, len(rows), self.batch_size)]
-        ranks, rank = learner.accelerator.num_processes, learner.accelerator.process_index
-        # Every rank must take part in every reduction: a rank left without rows repeats the last ones.
-        mine = micro[rank::ranks] or micro[-1:]
-        return [collate(batch, pad=self.pad) for batch in mine]
-
-
 @dataclass(slots=True, kw_only=True)
 class Trainer:
     """One task's run.
 
     Attributes:
+        stopping: says whether to stop after the current step; of several processes, any one may.
+        losses: gives a run up that diverges.
+        held_out: ends the run early, if that was asked for.
         checkpoints: None for a run that need not survive.
         notes: what a resumed run must also know, e.g. scores taken before the first step.
-        stopping: says whether to stop after the current step.
     """
 
     learner: Learner
     feed: Feed
     report: Report
     stopping: Callable[[], bool]
+    losses: LossWatch
+    held_out: HeldOut | None = None
     checkpoints: Checkpoints | None = None
     notes: dict[str, Any] = field(default_factory=dict)
     checkpoint_seconds: float = CHECKPOINT_SECONDS
 
     def run(self) -> None:
-        """Train to the last step, from the newest checkpoint if there is one.
+        """Train to the end, from the newest checkpoint if there is one, and leave the learner in its best state.
 
         Raises:
             CancelledError: `stopping` said so; a checkpoint is written first.
-            DivergedError: the loss is no longer a number.
+            DivergedError: the loss is no longer a number, or exploded.
         """
         learner = self.learner
         if self.checkpoints is not None:
-            self.checkpoints.restore(learner)
+            self.checkpoints.restore(learner, losses=self.losses, held_out=self.held_out)
         clock = _Clock(first_step=learner.step)
-        while learner.step < learner.total_steps:
-            figures = learner.learn(self.feed.batches(learner.step, learner))
-            if clock.progress_due() or learner.step == learner.total_steps:
+        while not self._ended():
+            figures = self._step()
+            if clock.progress_due() or self._ended() or self._measured():
                 self._tell(figures, clock.eta_seconds(learner))
-            stopping = self.stopping()
-            if stopping or learner.step == learner.total_steps or clock.checkpoint_due(self.checkpoint_seconds):
+            stopping = learner.over_ranks(self.stopping()) > 0
+            if stopping or self._ended() or clock.checkpoint_due(self.checkpoint_seconds):
                 self._checkpoint()
             if stopping:
                 raise CancelledError(f"stopped after step {learner.step}")
+        if self.held_out is not None:
+            self.held_out.restore_best(learner)
+
+    def _step(self) -> StepFigures:
+        learner, accelerator = self.learner, self.learner.accelerator
+        rank, ranks = accelerator.process_index, accelerator.num_processes
+        figures = learner.learn(self.feed.batches(learner.step, rank=rank, ranks=ranks))
+        self.losses.see(figures.ce_loss, skipped=figures.skipped)
+        if self.held_out is not None:
+            self.held_out.after_step(learner)
+        return figures
+
+    def _ended(self) -> bool:
+        stopped_early = self.held_out is not None and self.held_out.stopped
+        return stopped_early or self.learner.step >= self.learner.total_steps
+
+    def _measured(self) -> bool:
+        return self.held_out is not None and self.held_out.loss is not None
 
     def _tell(self, figures: StepFigures, eta_seconds: float) -> None:
         learner = self.learner
@@ -95,18 +94,21 @@ class Trainer:
             "learning_rate": learner.optimizer.param_groups[0]["lr"],
             "grad_norm": figures.grad_norm,
         }
+        if self.held_out is not None and self.held_out.loss is not None:
+            values["held_out_loss"] = self.held_out.loss
         self.report(
             ProgressEvent(
                 step=learner.step,
                 total_steps=learner.total_steps,
-                eta_seconds=eta_seconds,
-                values=values,
+                eta_seconds=0.0 if self._ended() else eta_seconds,
+                # A step that the fp16 scaler skipped has a gradient without a norm.
+                values={name: value for name, value in values.items() if math.isfinite(value)},
             ),
         )
 
     def _checkpoint(self) -> None:
         if self.checkpoints is not None and self.learner.accelerator.is_main_process:
-            self.checkpoints.save(self.learner, self.notes)
+            self.checkpoints.save(self.learner, self.notes, losses=self.losses, held_out=self.held_out)
             self.report(CheckpointEvent(step=self.learner.step))
 
 

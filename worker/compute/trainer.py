@@ -23,7 +23,7 @@ from worker.compute import lifeline
 
 _DETAILS: Final = {
     ExitCode.INVALID_SPEC: "the trainer cannot use its spec",
-    ExitCode.DIVERGED: "the loss became infinite or NaN",
+    ExitCode.DIVERGED: "the loss became infinite or NaN, or exploded",
     ExitCode.OUT_OF_MEMORY: "the device ran out of memory",
     ExitCode.CORRUPT_ARTEFACT: "stored weights do not match their hashes",
     ExitCode.DISK_FULL: "the disk is full",
@@ -72,7 +72,7 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     """Return the exit code that stands for ``error``; None for a crash."""
     import torch
 
-    from core.learning.learner import DivergedError
+    from core.learning.divergence import DivergedError
     from core.learning.trainer import CancelledError
 
     codes: dict[type[BaseException] | tuple[type[BaseException], ...], ExitCode] = {

@@ -18,7 +18,7 @@ class Failure:
 # What is said when the trainer itself said nothing.
 _FACTS: Final = {
     ExitCode.INVALID_SPEC: "the job's spec could not be used",
-    ExitCode.DIVERGED: "the loss became infinite or NaN",
+    ExitCode.DIVERGED: "the loss became infinite or NaN, or exploded",
     ExitCode.OUT_OF_MEMORY: "the device ran out of memory",
     ExitCode.CORRUPT_ARTEFACT: "stored weights do not match their hashes",
     ExitCode.DISK_FULL: "the disk of the data folder is full",

@@ -53,6 +53,12 @@ class Adapter(Protocol):
     def after_step(self, step: int, *, total_steps: int) -> None:
         """Follow the schedule after optimiser step ``step``, counted from 1."""
 
+    def settled(self) -> bool:
+        """Return whether the update as the forward pass uses it now is the one that merging would write."""
+
+    def settle(self) -> None:
+        """Make it so at once: the task ends here, before its schedule does."""
+
     def figures(self) -> dict[str, float]:
         """Return what is worth a curve, e.g. sparsity."""
 

@@ -16,8 +16,8 @@ from core.domain.manifest import CANARY_FILE, DELTA_FILE, Manifest
 from core.domain.trainer_spec import TrainerSpec
 from core.learning.catalogue.parts import PARTS
 from core.learning.catalogue.presets import PRESETS
+from core.learning.divergence import DivergedError
 from core.learning.fitting import matching
-from core.learning.learner import DivergedError
 from core.learning.task_run import TaskRun
 from core.learning.trainer import CancelledError
 from core.weights import base, canary, fold

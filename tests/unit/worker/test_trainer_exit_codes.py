@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from core.domain.errors import CorruptError, InvalidError, MissingError
 from core.domain.job_folder import ExitCode
 from core.domain.trainer_spec import TrainerSpec
-from core.learning.learner import DivergedError
+from core.learning.divergence import DivergedError
 from core.learning.trainer import CancelledError
 from worker.compute.trainer import exit_code_of
 

@@ -65,6 +65,13 @@ class Full:
     def after_step(self, step: int, *, total_steps: int) -> None:
         """Nothing changes over the steps."""
 
+    def settled(self) -> bool:
+        """Always: the weights are what is used."""
+        return True
+
+    def settle(self) -> None:
+        """There is nothing to do."""
+
     def figures(self) -> dict[str, float]:
         """Return nothing."""
         return {}

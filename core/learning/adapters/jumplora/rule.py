@@ -107,6 +107,16 @@ class JumpLora:
             self.tuner.start_thresholds()
         self.tuner.set_interpolation(schedule.interpolation_after(step))
 
+    def settled(self) -> bool:
+        """Return whether the gate is closed."""
+        return self._interpolation() == 1
+
+    def settle(self) -> None:
+        """Close the gate; while it is open its thresholds have not started, or just now, and start from here."""
+        if self._interpolation() == 0:
+            self.tuner.start_thresholds()
+        self.tuner.set_interpolation(1.0)
+
     @torch.no_grad()
     def figures(self) -> dict[str, float]:
         """Return ``sparsity``, the share of entries that the gate drops, and ``threshold``, its mean over groups."""

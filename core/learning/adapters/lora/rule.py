@@ -78,6 +78,13 @@ class Lora:
     def after_step(self, step: int, *, total_steps: int) -> None:
         """Nothing changes over the steps."""
 
+    def settled(self) -> bool:
+        """Always: nothing is gated."""
+        return True
+
+    def settle(self) -> None:
+        """There is nothing to do."""
+
     def figures(self) -> dict[str, float]:
         """Return nothing: there is no gate."""
         return {}

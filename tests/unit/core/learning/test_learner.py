@@ -7,7 +7,8 @@ from torch.nn import functional
 
 from core.learning.adapters.jumplora.config import JumpLoraSettings
 from core.learning.adapters.jumplora.rule import JumpLora
-from core.learning.learner import DivergedError, Learner, adamw
+from core.learning.divergence import DivergedError
+from core.learning.learner import Learner, adamw
 from core.learning.loss import IGNORED, Batch, target_count, target_logits, target_loss
 from core.learning.objectives.ella.config import EllaSettings
 from core.learning.objectives.ella.rule import Ella

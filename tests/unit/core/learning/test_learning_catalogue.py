@@ -14,7 +14,7 @@ from core.learning.catalogue.presets import DEFAULT_METHOD, PRESETS
 from core.learning.method import assemble
 from core.learning.recipe import Recipe, TaskSpec
 from core.learning.resolution import parsed, resolve
-from core.learning.training import Training
+from core.learning.training import EarlyStopping, Training
 
 
 def resolved(facts: BaseFacts, **spec: Any) -> Recipe:
@@ -131,7 +131,12 @@ def test_the_refusal_of_a_rank_says_what_it_exceeds(facts: BaseFacts) -> None:
         {"learning_rate": 0},
         {"batch_size": 0},
         {"max_steps": 0},
-        {"precision": "fp16"},
+        {"precision": "int4"},
+        {"fsdp": True},
+        {"lr_schedule": "step"},
+        {"lr_schedule": "warmup_stable_decay", "warmup_ratio": 0.6, "decay_ratio": 0.5},
+        {"early_stopping": {"patience": 0}},
+        {"early_stopping": {"folder": "/"}},
         {"unknown": 1},
         {"seed": -1},
     ],
@@ -182,7 +187,7 @@ def test_every_method_part_and_setting_stands_in_the_reference() -> None:
     headings = {line.strip("# ") for line in page.splitlines() if line.startswith("### ")}
     assert set(PRESETS) | {name for axis in PARTS.values() for name in axis} == headings
     classes = [info.settings for axis in PARTS.values() for info in axis.values()]
-    for settings in [*classes, Training]:
+    for settings in [*classes, Training, EarlyStopping]:
         assert [name for name in settings.model_fields if f"`{name}`" not in page] == []
     for method in methods():
         assert method["page"].partition("#")[2] in {heading.replace("+", "") for heading in headings}
