@@ -12,7 +12,7 @@ from core.dispatch.local import LocalDispatcher
 from core.domain.ports import Dispatcher
 from core.registry.work import Registry
 from core.settings import Settings
-from core.storage.blobs import LocalBlobStore
+from core.storage import opening
 
 
 def build(settings: Settings) -> FastAPI:
@@ -27,7 +27,7 @@ def build(settings: Settings) -> FastAPI:
     context = Context(
         settings=settings,
         registry=registry,
-        blobs=LocalBlobStore(settings.blobs_dir),
+        blobs=opening.blob_store(settings.blobs_dir, **settings.storage),
         dispatcher=dispatcher,
         generator=engine,
         at_shutdown=(close_dispatcher, engine.close, registry.close),

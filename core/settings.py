@@ -38,6 +38,16 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL of the registry: sqlite:///… or postgresql+psycopg://…; "
         "empty means registry.sqlite in the data folder.",
     )
+    storage_url: str = Field(
+        default="",
+        pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9/_.-]*)?)?$",
+        description="Bucket of datasets and artefacts, s3://<bucket>[/<prefix>]; empty means the data folder, "
+        "which all processes must then share.",
+    )
+    storage_endpoint_url: str = Field(
+        default="",
+        description="Address of an S3-compatible server other than AWS's; unused without storage_url.",
+    )
     dispatcher: Literal["local", "celery"] = Field(
         default="local",
         description="How workers learn of queued jobs: by polling the registry, or by Celery wake-ups over a broker.",
@@ -140,6 +150,11 @@ class Settings(BaseSettings):
         if self.lease_seconds < 4 * self.beat_seconds:
             raise ValueError("lease_seconds must be at least four times beat_seconds")
         return self
+
+    @property
+    def storage(self) -> dict[str, str]:
+        """Where the stores of `core.storage.opening` lie."""
+        return {"storage_url": self.storage_url, "endpoint_url": self.storage_endpoint_url}
 
     @property
     def blobs_dir(self) -> Path:

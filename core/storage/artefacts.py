@@ -83,6 +83,15 @@ class LocalArtefactStore:
         return target
 
     def _place(self, key: str) -> Path:
-        if not _KEY.match(key):
-            raise ValueError("not a key of the artefact store")
-        return self._root / key
+        return self._root / require_key(key)
+
+
+def require_key(key: str) -> str:
+    """Return ``key`` if it is one.
+
+    Raises:
+        ValueError: it is not made as the server makes keys.
+    """
+    if not _KEY.match(key):
+        raise ValueError("not a key of the artefact store")
+    return key

@@ -89,6 +89,15 @@ def read(folder: Path, *, sha256: str | None = None) -> dict[str, Any]:
     return manifest
 
 
+def file_names(folder: Path) -> list[str]:
+    """Return the names of the files that the manifest of ``folder`` lists, whether they are there or not.
+
+    Raises:
+        CorruptError: there is no manifest, or it names a file twice or outside its folder.
+    """
+    return sorted(_listed(read(folder)))
+
+
 def verify(folder: Path, *, sha256: str | None = None) -> dict[str, Any]:
     """Check every file of ``folder`` against its manifest, and that there is no other file.
 

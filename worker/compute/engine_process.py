@@ -22,7 +22,7 @@ from core.serving.engine import Engine
 from core.serving.loading import VersionLoader
 from core.serving.servable import VersionSource
 from core.settings import Settings
-from core.storage.artefacts import LocalArtefactStore
+from core.storage import opening
 from worker.compute.engine_http import create_app
 from worker.compute.registry_source import RegistrySource
 from worker.control import logs
@@ -55,7 +55,7 @@ def serve(settings: Settings, source: VersionSource) -> None:
         InvalidError: code ``invalid_settings``: the address cannot be listened on, or has no secret where it needs one.
     """
     loader = VersionLoader(
-        artefacts=LocalArtefactStore(settings.artefacts_dir),
+        artefacts=opening.artefact_store(settings.artefacts_dir, **settings.storage),
         cache=cache_of(settings),
         device=device_of(settings.device),
     )

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from core.domain.identifiers import new_id
 from core.registry.work import Registry
 from core.settings import Settings
-from core.storage.artefacts import LocalArtefactStore
-from core.storage.blobs import LocalBlobStore
+from core.storage import opening
 from core.storage.durable import make_folder
 from worker.control.context import Compute, Timings, WorkerContext
 from worker.control.engine import EngineNotifier
@@ -40,8 +39,8 @@ def _build(settings: Settings, registry: Registry) -> WorkerContext:
     secret = settings.engine_secret
     return WorkerContext(
         desk=desk,
-        artefacts=LocalArtefactStore(settings.artefacts_dir),
-        blobs=LocalBlobStore(settings.blobs_dir),
+        artefacts=opening.artefact_store(settings.artefacts_dir, **settings.storage),
+        blobs=opening.blob_store(settings.blobs_dir, **settings.storage),
         jobs_dir=settings.jobs_dir,
         base_models_dir=settings.base_models_dir,
         compute=_compute(settings),

@@ -1,0 +1,125 @@
+"""Artefacts and datasets in a bucket, against an S3 server on loopback."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from core.domain.errors import CorruptError, MissingError
+from core.storage import manifests
+from core.storage.s3 import Bucket, S3ArtefactStore, S3BlobStore
+
+KEY = "versions/prj_default/mdl_1/" + "a" * 64
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Bucket:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    name = hashlib.sha256(request.node.name.encode()).hexdigest()[:20]
+    opened = Bucket.open(f"s3://{name}/one/installation", endpoint_url=endpoint)
+    opened.client.create_bucket(Bucket=name)
+    return opened
+
+
+@pytest.fixture
+def store(bucket: Bucket, tmp_path: Path) -> S3ArtefactStore:
+    return S3ArtefactStore(bucket, tmp_path / "scratch")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    (folder / "adapter").mkdir(parents=True)
+    (folder / "delta.safetensors").write_bytes(bytes(1000))
+    (folder / "adapter" / "config.json").write_text("{}")
+    manifests.seal(folder, {"schema_version": 1})
+    return folder
+
+
+def test_what_is_published_comes_back(store: S3ArtefactStore, folder: Path, tmp_path: Path) -> None:
+    store.publish(folder, key=KEY)
+    store.publish(folder, key=KEY)
+    store.fetch(KEY, target=tmp_path / "chain" / "0")
+    assert manifests.hash_files(tmp_path / "chain" / "0") == manifests.hash_files(folder)
+
+
+def test_other_content_under_a_taken_key_is_refused(store: S3ArtefactStore, folder: Path) -> None:
+    store.publish(folder, key=KEY)
+    manifests.seal(folder, {"schema_version": 2})
+    with pytest.raises(CorruptError):
+        store.publish(folder, key=KEY)
+
+
+def test_a_folder_whose_upload_broke_off_is_not_there_and_can_be_published_again(
+    store: S3ArtefactStore, bucket: Bucket, folder: Path, tmp_path: Path
+) -> None:
+    bucket.upload(folder / "delta.safetensors", f"artefacts/{KEY}/delta.safetensors")
+    with pytest.raises(MissingError):
+        store.fetch(KEY, target=tmp_path / "none")
+    store.publish(folder, key=KEY)
+    store.fetch(KEY, target=tmp_path / "whole")
+    assert manifests.verify(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("damage", [b"\1", None])
+def test_damage_is_found_on_the_way_out(
+    store: S3ArtefactStore, bucket: Bucket, folder: Path, tmp_path: Path, damage: bytes | None
+) -> None:
+    store.publish(folder, key=KEY)
+    bucket.delete([f"artefacts/{KEY}/delta.safetensors"])
+    if damage is not None:
+        (tmp_path / "other").write_bytes(bytes(999) + damage)
+        bucket.upload(tmp_path / "other", f"artefacts/{KEY}/delta.safetensors")
+    with pytest.raises(CorruptError):
+        store.fetch(KEY, target=tmp_path / "chain")
+
+
+def test_deleting_removes_everything_below_and_nothing_else(
+    store: S3ArtefactStore, bucket: Bucket, folder: Path, tmp_path: Path
+) -> None:
+    longer = KEY + "b"
+    store.publish(folder, key=KEY)
+    store.publish(folder, key=longer)
+    store.delete(KEY)
+    store.delete(KEY)
+    with pytest.raises(MissingError):
+        store.fetch(KEY, target=tmp_path / "gone")
+    store.fetch(longer, target=tmp_path / "kept")
+    assert {key.rsplit("/", 2)[0] for key in bucket.keys("artefacts/")} <= {
+        f"artefacts/{longer}",
+        f"artefacts/{longer.rsplit('/', 1)[0]}",
+    }
+
+
+def test_a_dataset_is_read_anew_where_it_is_not_cached(bucket: Bucket, tmp_path: Path) -> None:
+    sha256 = hashlib.sha256(b"rows\n").hexdigest()
+    (tmp_path / "upload").write_bytes(b"rows\n")
+    S3BlobStore(bucket, tmp_path / "api").adopt(tmp_path / "upload", sha256=sha256)
+    worker = S3BlobStore(bucket, tmp_path / "worker")
+    assert worker.path(sha256).read_bytes() == b"rows\n"
+    assert sorted(path.name for path in (tmp_path / "worker").iterdir()) == [sha256]
+    worker.delete(sha256)
+    with pytest.raises(MissingError):
+        S3BlobStore(bucket, tmp_path / "other").path(sha256)
+
+
+def test_a_dataset_that_was_changed_is_refused_and_leaves_nothing(bucket: Bucket, tmp_path: Path) -> None:
+    sha256 = hashlib.sha256(b"rows\n").hexdigest()
+    (tmp_path / "forged").write_bytes(b"other\n")
+    bucket.upload(tmp_path / "forged", f"blobs/{sha256}")
+    with pytest.raises(CorruptError):
+        S3BlobStore(bucket, tmp_path / "worker").path(sha256)
+    assert list((tmp_path / "worker").iterdir()) == []
