@@ -4,6 +4,9 @@
     ├── InvalidError            what was asked cannot be: carries the places
     │   ├── MalformedError      it could not even be read
     │   └── TooLargeError       it is over a limit
+    ├── UnauthenticatedError    no key, or not one that opens anything
+    ├── ForbiddenError          the key does not open this
+    ├── QuotaError              the project has had its share for now
     ├── MissingError            there is no such thing, or not for this project
     ├── ConflictError           the thing is in the wrong state for it
     │   └── IllegalMoveError    a state change outside the table
@@ -64,6 +67,28 @@ class TooLargeError(InvalidError):
     """The content is over a stated limit."""
 
     default_code = "too_large"
+
+
+class UnauthenticatedError(StrataError):
+    """The caller showed no key, or one that is unknown, expired or revoked: which of these is not told."""
+
+    default_code = "unauthorized"
+
+
+class ForbiddenError(StrataError):
+    """The caller's key lacks the scope."""
+
+    default_code = "missing_scope"
+
+
+class QuotaError(StrataError):
+    """The project has had its share; ``retry_after_seconds`` says when asking again may make sense."""
+
+    default_code = "rate_limited"
+
+    def __init__(self, detail: str, *, code: str, retry_after_seconds: int) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class MissingError(StrataError):

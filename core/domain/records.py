@@ -12,6 +12,37 @@ Json = Mapping[str, Any]
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A tenant. Its quotas are None where there is no limit."""
+
+    id: str
+    name: str
+    created_ms: int
+    max_open_jobs: int | None
+    max_bytes: int | None
+    max_requests_per_minute: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """What is known of a key; the key itself is with its holder only.
+
+    Attributes:
+        hint: its first characters.
+        last_used_ms: to within a few minutes.
+    """
+
+    id: str
+    project_id: str
+    name: str
+    hint: str
+    scopes: tuple[str, ...]
+    created_ms: int
+    expires_ms: int | None
+    last_used_ms: int | None
+
+
 class BaseModelState(StrEnum):
     """Whether an `inspect` job has read the base model yet."""
 

@@ -73,6 +73,13 @@ def in_use(work: Work, dataset_id: str) -> bool:
     return work.connection.execute(query.limit(1)).first() is not None
 
 
+def total_bytes(work: Work, *, project_id: str) -> int:
+    """Return the size of the project's living datasets."""
+    total = select(func.coalesce(func.sum(DATASET.c.size_bytes), 0))
+    query = total.where(DATASET.c.project_id == project_id, DATASET.c.deleted_ms.is_(None))
+    return int(work.connection.execute(query).scalar_one())
+
+
 def content_users(work: Work, sha256: str) -> int:
     """Return how many living datasets, of all projects, have some content."""
     query = select(func.count()).where(DATASET.c.sha256 == sha256, DATASET.c.deleted_ms.is_(None))

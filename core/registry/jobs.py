@@ -82,6 +82,12 @@ def any_open(work: Work, *, model_id: str | None = None, task_id: str | None = N
     return work.connection.execute(query.limit(1)).first() is not None
 
 
+def count_open(work: Work, *, project_id: str) -> int:
+    """Return how many of the project's jobs are not over."""
+    query = select(func.count()).where(JOB.c.project_id == project_id, JOB.c.state.in_(sorted(OPEN)))
+    return int(work.connection.execute(query).scalar_one())
+
+
 def older_queued(work: Work, job: Job) -> int:
     """Return how many jobs were queued before this one."""
     older = tuple_(JOB.c.created_ms, JOB.c.id) < tuple_(job.created_ms, job.id)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from copy import copy
 from threading import Lock
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, exc, literal_column, select
 
+from core.domain.access import ANYBODY
 from core.domain.errors import ConflictError, UnavailableError
 from core.registry import engines
 
@@ -18,10 +20,15 @@ _CLOCKS: Final[dict[str, ColumnElement[int]]] = {
 
 
 class Work:
-    """One open transaction. Functions of the registry take it first; none of them commits."""
+    """One open transaction. Functions of the registry take it first; none of them commits.
 
-    def __init__(self, connection: Connection) -> None:
+    Attributes:
+        actor: on whose behalf it is done: a key's id, or who else its events shall name.
+    """
+
+    def __init__(self, connection: Connection, actor: str = ANYBODY) -> None:
         self.connection = connection
+        self.actor = actor
         self._hooks: list[Callable[[], None]] = []
         self._now_ms: int | None = None
 
@@ -31,9 +38,13 @@ class Work:
         It is read once: all that one work writes happens at one moment.
         """
         if self._now_ms is None:
-            clock = _CLOCKS[self.connection.dialect.name]
-            self._now_ms = int(self.connection.execute(select(clock)).scalar_one())
+            self._now_ms = int(self.connection.execute(select(self.clock)).scalar_one())
         return self._now_ms
+
+    @property
+    def clock(self) -> ColumnElement[int]:
+        """The database's clock as an expression, for queries that compare with it; milliseconds since the epoch."""
+        return _CLOCKS[self.connection.dialect.name]
 
     def after_commit(self, hook: Callable[[], None]) -> None:
         """Run ``hook`` once this work is committed; a rollback forgets it."""
@@ -58,12 +69,19 @@ class Registry:
         self._reader: Engine = engines.reader(url, writer=self._writer)
         # SQLite has one writer. Queueing here is fair; queueing on its file lock is not (p99 20 times longer).
         self._turn = Lock() if self._writer.dialect.name == "sqlite" else nullcontext()
+        self.actor = ANYBODY
+
+    def acting_as(self, actor: str) -> "Registry":
+        """Return this registry, over the same connections, with its works done on behalf of ``actor``."""
+        bound = copy(self)
+        bound.actor = actor
+        return bound
 
     @contextmanager
     def write(self) -> Iterator[Work]:
         """Commit on leaving, roll back on an error; hooks run after the commit only."""
         with _translated(), self._turn, self._writer.begin() as connection:
-            work = Work(connection)
+            work = Work(connection, self.actor)
             yield work
         work.run_hooks()
 

@@ -55,7 +55,7 @@ def inspect(work: Work, *, base_model_id: str, dispatcher: Dispatcher, retry_of:
         project_id=DEFAULT_PROJECT_ID,
         kind=JobKind.INSPECT,
         seq=1,
-        actor="operator",
+        actor=work.actor,
         base_model_id=base_model_id,
         retry_of=retry_of,
         params={},

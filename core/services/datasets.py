@@ -3,9 +3,10 @@
 from core.domain.errors import ConflictError, MissingError
 from core.domain.identifiers import new_id
 from core.domain.records import Dataset, Json, Page
-from core.registry import datasets
+from core.registry import datasets, events
 from core.registry.pages import Cursor, Order
 from core.registry.work import Work
+from core.services import quotas
 
 
 def register(  # noqa: PLR0913 - one argument a column
@@ -18,12 +19,19 @@ def register(  # noqa: PLR0913 - one argument a column
     n_rows: int,
     report: Json,
 ) -> Dataset:
-    """Record an uploaded file; the same content again is the same dataset, unless it was deleted."""
+    """Record an uploaded file; the same content again is the same dataset, unless it was deleted.
+
+    Raises:
+        QuotaError: ``too_many_bytes``.
+    """
     found = datasets.find_content(work, project_id=project_id, sha256=sha256)
     if found is not None:
         return found
+    quotas.require_bytes(work, project_id=project_id, size_bytes=size_bytes)
     content = {"sha256": sha256, "size_bytes": size_bytes, "n_rows": n_rows, "report": dict(report)}
-    return datasets.add(work, dataset_id=new_id("data"), project_id=project_id, format=format, **content)
+    made = datasets.add(work, dataset_id=new_id("data"), project_id=project_id, format=format, **content)
+    events.append(work, subject_id=made.id, project_id=project_id, kind="created", actor=work.actor)
+    return made
 
 
 def get(work: Work, *, project_id: str, dataset_id: str) -> Dataset:
@@ -57,4 +65,5 @@ def delete(work: Work, *, project_id: str, dataset_id: str) -> bool:
     if datasets.in_use(work, dataset.id):
         raise ConflictError("a task needs the dataset", code="dataset_in_use")
     datasets.mark_deleted(work, dataset.id)
+    events.append(work, subject_id=dataset.id, project_id=project_id, kind="deleted", actor=work.actor)
     return datasets.content_users(work, dataset.sha256) == 0

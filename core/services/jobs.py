@@ -11,7 +11,7 @@ from core.registry import events as event_rows
 from core.registry import jobs as job_rows
 from core.registry.pages import Cursor, Order
 from core.registry.work import Work
-from core.services import base_models
+from core.services import base_models, quotas
 from core.services.claims import BeatAnswer, beat, claim, confirm_cancelled, fail, record, release, sweep
 from core.services.endings import end
 from core.services.naming import require_model
@@ -74,14 +74,14 @@ def cancel(work: Work, *, project_id: str, job_id: str) -> Job:
     if job.state is JobState.CANCELLED or job.cancel_requested:
         return job
     if job.state is not JobState.RUNNING:
-        return end(work, job, to=JobState.CANCELLED, actor="user")
+        return end(work, job, to=JobState.CANCELLED, actor=work.actor)
     asked = job_rows.change(work, job, cancel_requested=True)
     event_rows.append(
         work,
         subject_id=job.id,
         project_id=project_id,
         kind="cancel_requested",
-        actor="user",
+        actor=work.actor,
         fence=job.fence,
     )
     return asked
@@ -93,12 +93,14 @@ def retry(work: Work, *, project_id: str, job_id: str, dispatcher: Dispatcher) -
     Raises:
         MissingError: ``job_not_found``.
         ConflictError: ``wrong_state``: it did not end so, or another job of its task is open or succeeded.
+        QuotaError: ``too_many_open_jobs``.
     """
     job = _require(job_rows.find(work, project_id=project_id, job_id=job_id, lock=True))
     if job.state not in _RETRIABLE:
         raise IllegalMoveError(subject="job", state=job.state, to="retried")
     if job.base_model_id is not None:
         return base_models.inspect(work, base_model_id=job.base_model_id, dispatcher=dispatcher, retry_of=job.id)
+    quotas.require_open_job(work, project_id=project_id)
     return _queue_again(work, job, dispatcher=dispatcher)
 
 
@@ -143,7 +145,7 @@ def _queue_again(work: Work, job: Job, *, dispatcher: Dispatcher) -> Job:
         project_id=job.project_id,
         kind=JobKind.TRAIN,
         seq=seq,
-        actor="user",
+        actor=work.actor,
         model_id=model_id,
         task_id=task_id,
         params=dict(job.params),

@@ -23,7 +23,7 @@ from core.registry import aliases, base_models, jobs, models, tasks
 from core.registry import datasets as dataset_rows
 from core.registry.pages import Cursor, Order
 from core.registry.work import Work
-from core.services import datasets
+from core.services import datasets, quotas
 from core.services.naming import require_model, require_name
 
 
@@ -62,10 +62,12 @@ def submit(work: Work, *, project_id: str, submission: TaskSubmission, dispatche
         MissingError: ``model_not_found`` or ``dataset_not_found``.
         InvalidError: the name, method or template cannot be, or the base model cannot learn such rows; with places.
         ConflictError: ``name_taken`` in this model, or ``parent_conflict``.
+        QuotaError: ``too_many_open_jobs``.
     """
     require_name(submission.name)
     model = require_model(work, project_id=project_id, reference=submission.model)
     plan = _plan(work, model, submission)
+    quotas.require_open_job(work, project_id=project_id)
     _hold_files(work, project_id, submission)
     seq = models.next_seq(work, model.id)
     require_model(work, project_id=project_id, reference=model.id)  # now locked: it may have been deleted meanwhile
@@ -88,7 +90,7 @@ def submit(work: Work, *, project_id: str, submission: TaskSubmission, dispatche
         project_id=project_id,
         kind=JobKind.TRAIN,
         seq=seq,
-        actor="user",
+        actor=work.actor,
         model_id=model.id,
         task_id=task.id,
         params={"recipe": plan.recipe.model_dump(mode="json")},
