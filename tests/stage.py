@@ -49,13 +49,13 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def ready_base(registry: Registry, name: str = "tiny") -> BaseModel:
+def ready_base(registry: Registry, name: str = "tiny", *, facts: BaseFacts = FACTS) -> BaseModel:
     """Add a base model and finish its inspection."""
     with registry.write() as work:
         base_models.add(work, name=name, source="folder:/models/tiny", dispatcher=Wakes())
     with registry.write() as work:
         job = claim(work)
-        return base_models.record_facts(work, job=job, fence=fence_of(job), facts=FACTS, path="/base/tiny")
+        return base_models.record_facts(work, job=job, fence=fence_of(job), facts=facts, path="/base/tiny")
 
 
 def new_model(registry: Registry, name: str = "desk", **arguments: Any) -> Model:

@@ -110,6 +110,11 @@ def loaded(request: pytest.FixtureRequest) -> LoadedBase:
 
 
 @pytest.fixture
+def loaded_llama(llama_folder: Path) -> LoadedBase:
+    return base.load(llama_folder)
+
+
+@pytest.fixture
 def facts() -> BaseFacts:
     modules = {
         f"model.layers.{layer}.self_attn.{name}": shape
