@@ -45,6 +45,7 @@ from core.learning.recipe import Evaluation, Recipe, TaskSpec
 from core.learning.rows import Row
 from core.learning.training import Training
 from core.weights.delta import Delta
+from core.weights.shira import export_shira
 
 __all__ = [
     "Batch",
@@ -70,6 +71,7 @@ __all__ = [
     "Training",
     "WPast",
     "adamw",
+    "export_shira",
     "register",
     "target_loss",
 ]

@@ -44,7 +44,7 @@ def test_an_option_that_the_gate_cannot_honour_is_refused_by_its_name(option: st
 
 @pytest.mark.parametrize("init", ["pissa", "pissa_niter_4", "olora", "OLoRA", "corda", "loftq", "lora_ga", "mica"])
 def test_a_start_that_changes_the_base_is_refused(init: Any) -> None:
-    with pytest.raises(ValueError, match="changes the base weights .* take True, 'gaussian'"):
+    with pytest.raises(ValueError, match=r"changes the base weights .* take True, 'gaussian'"):
         JumpLoraConfig(init_lora_weights=init)
 
 
