@@ -109,7 +109,7 @@ class Lesson:
         method.recall(past)
         method.composition.begin(self.network, method.adapter, self.pristine)
         if self.recipe.training.gradient_checkpointing:
-            self.network.gradient_checkpointing_enable({"use_reentrant": False})
+            self.network.activation_checkpointing_enable({"use_reentrant": False})
         learner, feed = self._learner(model, method)
         Trainer(
             learner=learner,
@@ -121,7 +121,8 @@ class Lesson:
             **({} if survival is None else _fields(survival)),
         ).run()
         if self.recipe.training.gradient_checkpointing:
-            self.network.gradient_checkpointing_disable()
+            self.network.activation_checkpointing_disable()
+            self.network.disable_input_require_grads()
         delta = method.composition.delta(method.adapter)
         method.keep()
         state = method.adapter.detach()

@@ -1,0 +1,83 @@
+"""Two processes over gloo, started as `torchrun` starts them, against one process with as many rows a step."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from job_folders import SMALL, Lineage, curve, events
+
+from core.domain.job_folder import Event, JobFolder, PhaseEvent, ScoreEvent
+from core.domain.manifest import DELTA_FILE
+from core.domain.trainer_spec import TrainerSpec
+from core.learning.task_run import TaskRun
+from core.weights.delta import Delta
+
+PATIENCE_SECONDS = 150
+PHASES = ("preparing", "training", "evaluating", "publishing")
+
+
+def torchrun(folder: JobFolder, processes: int) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    with folder.log.open("ab") as log:
+        done = subprocess.run(
+            [*command, "-m", "worker.compute.trainer", str(folder.root)],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+    assert done.returncode == 0, folder.log.read_text()
+
+
+def run(folder: JobFolder) -> None:
+    spec = TrainerSpec.model_validate_json(folder.spec.read_text())
+    with folder.events.open("a") as file:
+
+        def report(event: Event) -> None:
+            file.write(event.model_dump_json() + "\n")
+
+        TaskRun.open(spec, folder, report=report, stopping=lambda: False).run()
+
+
+def lineage_of(root: Path, base_path: Path, **training: Any) -> Lineage:
+    spec = SMALL | {"method": "jumplora+ella", "training": SMALL["training"] | training}
+    return Lineage(root, base_path, spec=spec)
+
+
+def test_two_processes_learn_what_one_does_with_as_many_rows_a_step(llama_folder: Path, tmp_path: Path) -> None:
+    # All 24 rows at every step: two processes get three micro-batches, the second one but one of them.
+    alone = lineage_of(tmp_path / "alone", llama_folder, max_steps=5, batch_size=24)
+    shared = lineage_of(tmp_path / "shared", llama_folder, max_steps=5, batch_size=8, gradient_accumulation=2)
+    first = alone.stage("first")
+    run(first)
+    for lineage in (alone, shared):
+        lineage.finish(first)
+
+    straight, spread = alone.stage("second"), shared.stage("second")
+    run(straight)
+    torchrun(spread, 2)
+
+    one, two = (Delta.load(folder.out / DELTA_FILE) for folder in (straight, spread))
+    assert one.modules.keys() == two.modules.keys()
+    for name, change in one.modules.items():
+        assert int(change.to_dense().count_nonzero()) > 0
+        torch.testing.assert_close(two.modules[name].to_dense(), change.to_dense(), rtol=0, atol=1e-6)
+    told, expected = events(spread), events(straight)
+    for series in ("ce_loss", "ella_loss", "grad_norm", "sparsity", "threshold"):
+        assert curve(told, series)[-1] == pytest.approx(curve(expected, series)[-1], rel=1e-4)
+    assert curve(told, "ella_loss")[-1] > 0
+    assert curve(told, "sparsity")[-1] > 0
+    assert of_kind(told, ScoreEvent) == of_kind(expected, ScoreEvent)
+    # The other process says nothing and publishes nothing.
+    assert [event.phase for event in told if isinstance(event, PhaseEvent)] == list(PHASES)
+    assert shared.finish(spread).provenance.job_id == "job_2"
+
+
+def of_kind(told: list[Event], kind: type[Event]) -> list[Event]:
+    return [event for event in told if isinstance(event, kind)]
