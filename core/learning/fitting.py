@@ -68,7 +68,10 @@ def _expressed(expression: str, facts: BaseFacts) -> tuple[str, ...]:
 
 
 def _examples(facts: BaseFacts) -> str:
-    return f"for example: {', '.join(facts.default_targets)}; modules are named like {next(iter(facts.modules))}"
+    return (
+        f"for example: {', '.join(facts.default_targets)}; modules are named like {next(iter(facts.modules))}; "
+        "the output head, and layers that share their weight with another, are not adapted"
+    )
 
 
 def within_context(training: Training, facts: BaseFacts) -> Training:
