@@ -82,7 +82,8 @@ def print_matrix(console: Console, found: ScoreMatrix) -> None:
         density = found.density[index] if index < len(found.density) else None
         share = None if density is None else f"{density:.4%}"
         rows.append((f"after {found.tasks[index]}", *scores, share))
-    table(console, ("exact match on", *found.tasks, "delta density"), rows)
+    metric = "score" if set(found.metrics) - {"exact_match"} else "exact match"
+    table(console, (f"{metric} on", *found.tasks, "delta density"), rows)
     facts(
         console,
         [

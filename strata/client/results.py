@@ -158,7 +158,7 @@ class Version(Result):
 
 
 class ScoreMatrix(Result):
-    """``scores[i][t]``: the score on task ``t`` after task ``i`` was learned; None above the diagonal.
+    """``scores[i][t]``: the score on task ``t`` after task ``i`` was learned, by ``metrics[t]``; None above the diagonal.
 
     OA, BWT, forgetting and plasticity as in Chaudhry et al. 2018 (arXiv 1801.10112); None where too few tasks exist.
     """
@@ -168,6 +168,7 @@ class ScoreMatrix(Result):
     scores: Sequence[Sequence[float | None]]
     base_scores: Sequence[float | None] = ()
     base_option_scores: Sequence[float | None] = ()
+    metrics: Sequence[str] = ()
     oa: float | None = None
     bwt: float | None = None
     forgetting: float | None = None
