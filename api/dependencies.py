@@ -4,34 +4,52 @@ A dependency that opens a transaction enters it on one worker thread and needs a
 thread waiting for SQLite's single writer, the holder would never get that second thread.
 """
 
+from dataclasses import replace
 from typing import Annotated, Literal, cast
 
 from fastapi import Depends, Path, Query
 from starlette.requests import Request
 
 from api.context import Context
+from core.domain.access import Caller
 from core.domain.errors import InvalidError, Place
-from core.services.projects import DEFAULT_PROJECT_ID
 
 _NAMED = r"^[A-Za-z0-9][A-Za-z0-9@:._-]*$"
 
 
-def context(request: Request) -> Context:
-    """Return what the application was assembled from."""
-    return cast("Context", request.app.state.context)
+def caller(request: Request) -> Caller | None:
+    """Return who calls, once they may; None on a route that answers everybody. Every route depends on it.
+
+    Raises:
+        StrataError: they may not, see `api.security.Security.admit`.
+    """
+    return cast("Caller | None", request.app.state.security.admit(request))
 
 
-def project_id() -> str:
-    """Return the caller's project: there is one, until keys exist."""
-    return DEFAULT_PROJECT_ID
+async def known_caller(who: Annotated[Caller | None, Depends(caller)]) -> Caller:
+    """Return who calls a route that needs a key."""
+    if who is None:
+        raise LookupError("a route that answers everybody is nobody's")
+    return who
 
 
-def base_url(request: Request) -> str:
+async def context(request: Request, who: Annotated[Caller | None, Depends(caller)]) -> Context:
+    """Return what the application was assembled from; what is changed through it, the caller changed."""
+    assembled = cast("Context", request.app.state.context)
+    return assembled if who is None else replace(assembled, registry=assembled.registry.acting_as(who.actor))
+
+
+async def project_id(who: Annotated[Caller, Depends(known_caller)]) -> str:
+    """Return the caller's project: it is the key's, whatever a request says."""
+    return who.project_id
+
+
+async def base_url(request: Request) -> str:
     """Return the address by which the caller reached the service, without a slash at the end."""
     return str(request.base_url).rstrip("/")
 
 
-def single_query_values(request: Request) -> None:
+async def single_query_values(request: Request) -> None:
     """Refuse a query parameter that is given twice; `options` is a list.
 
     Raises:
@@ -62,6 +80,7 @@ class Cursor:
 
 Ctx = Annotated[Context, Depends(context)]
 Project = Annotated[str, Depends(project_id)]
+Known = Annotated[Caller, Depends(known_caller)]
 BaseUrl = Annotated[str, Depends(base_url)]
 Paging = Annotated[Cursor, Depends()]
 Named = Annotated[str, Path(max_length=200, pattern=_NAMED)]

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from api.error_codes import CODE_OF_STATUS, CODES
 from api.schemas.problem import OpenAIError, Problem, ProblemPlace
-from core.domain.errors import InvalidError, MalformedError, Place, StrataError
+from core.domain.errors import InvalidError, MalformedError, Place, QuotaError, StrataError
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +23,7 @@ _SERVER_FAULT: Final = 500
 _MAX_KEY_CHARS: Final = 64
 # Generated clients retry a 409 unless told otherwise; the rest may be tried again after a moment.
 _HEADERS: Final[dict[int, dict[str, str]]] = {
+    401: {"WWW-Authenticate": 'Bearer realm="strata"'},
     409: {"x-should-retry": "false"},
     425: {"Retry-After": "1"},
     503: {"Retry-After": "1"},
@@ -103,7 +104,8 @@ def _on_domain_error(request: Request, error: Exception) -> Response:
         raise error
     if CODES.get(error.code, CODES[error.default_code]).status >= _SERVER_FAULT:
         log.warning("request.failed", request_id=request.state.request_id, code=error.code, detail=error.detail)
-    return _answer(request, error)
+    headers = {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, QuotaError) else None
+    return _answer(request, error, headers=headers)
 
 
 def _on_validation_error(request: Request, error: Exception) -> Response:

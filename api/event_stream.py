@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
@@ -11,9 +12,11 @@ from starlette.concurrency import run_in_threadpool
 
 from api import views
 from api.context import Context
+from core.domain.access import Caller
+from core.domain.errors import UnauthenticatedError
 from core.domain.jobs import TERMINAL
 from core.domain.records import Event, Page
-from core.services import jobs
+from core.services import jobs, keys
 
 _PAGE_ROWS = 100
 
@@ -27,12 +30,20 @@ class EventStream:
     """
 
     context: Context
-    project_id: str
+    caller: Caller
     job_id: str
     after: int
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """Yield the wire format; a comment after each silence, so that nobody takes it for a broken line."""
+        """Yield the wire format; a comment after each silence, so that nobody takes it for a broken line.
+
+        It ends with the job, or with the listener's key.
+        """
+        with suppress(UnauthenticatedError):
+            async for frame in self._frames():
+                yield frame
+
+    async def _frames(self) -> AsyncIterator[bytes]:
         after, spoke_at = self.after, time.monotonic()
         while True:
             page, is_over = await run_in_threadpool(self._look, after)
@@ -52,8 +63,10 @@ class EventStream:
     def _look(self, after: int) -> tuple[Page[Event], bool]:
         """Return what is new, and whether the job was over then: both from one snapshot."""
         with self.context.registry.read() as work:
-            row = jobs.get(work, project_id=self.project_id, job_id=self.job_id)
-            page = jobs.events(work, project_id=self.project_id, job_id=self.job_id, after=after, limit=_PAGE_ROWS)
+            keys.require_valid(work, self.caller)
+            project_id = self.caller.project_id
+            row = jobs.get(work, project_id=project_id, job_id=self.job_id)
+            page = jobs.events(work, project_id=project_id, job_id=self.job_id, after=after, limit=_PAGE_ROWS)
             return page, row.state in TERMINAL
 
 

@@ -1,6 +1,7 @@
 """Answers of the engine, told in the words of the caller: which version of which model spoke."""
 
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
@@ -11,12 +12,15 @@ from anyio import CapacityLimiter
 from api import errors
 from api.context import Context
 from api.schemas.generation import GenerationRequest
+from core.domain.access import Caller
 from core.domain.errors import StrataError
-from core.services import generation, models, versions
+from core.services import generation, keys, models, versions
 
 log = structlog.get_logger(__name__)
 
 _DONE: Final = b"data: [DONE]\n\n"
+# A key that is revoked while an answer is written is noticed this much later at most.
+_KEY_SECONDS: Final = 10.0
 
 
 class Generation:
@@ -26,10 +30,12 @@ class Generation:
     leaves the threads of all other calls alone.
     """
 
-    def __init__(self, context: Context, *, project_id: str, limiter: CapacityLimiter) -> None:
+    def __init__(self, context: Context, *, caller: Caller, limiter: CapacityLimiter) -> None:
         self._context = context
-        self._project_id = project_id
+        self._caller = caller
+        self._project_id = caller.project_id
         self._limiter = limiter
+        self._checked_at = time.monotonic()
         self._names: dict[str, str] = {}
 
     async def answer(self, body: GenerationRequest) -> dict[str, Any]:
@@ -68,7 +74,14 @@ class Generation:
 
     def _open(self, body: GenerationRequest) -> Iterator[dict[str, Any]]:
         request = self._plan(body)
-        return (self._named(piece) for piece in self._context.generator.stream(request))
+        return (self._checked(piece) for piece in self._context.generator.stream(request))
+
+    def _checked(self, piece: dict[str, Any]) -> dict[str, Any]:
+        if time.monotonic() - self._checked_at >= _KEY_SECONDS:
+            self._checked_at = time.monotonic()
+            with self._context.registry.read() as work:
+                keys.require_valid(work, self._caller)
+        return self._named(piece)
 
     def _plan(self, body: GenerationRequest) -> dict[str, Any]:
         given = body.model_dump(mode="json", exclude_none=True, exclude={"stream"})

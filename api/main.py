@@ -9,10 +9,12 @@ from fastapi import Depends, FastAPI
 
 from api import errors, multipart, openapi
 from api.context import Context
-from api.dependencies import single_query_values
+from api.dependencies import caller, single_query_values
+from api.gate import Gate
 from api.middleware import Doorkeeper
 from api.routes.catalogue import ROUTERS
 from api.schemas.problem import Problem
+from api.security import Security
 from core.domain.ports import BlobStore, Dispatcher, Generator
 from core.registry.work import Registry
 from core.services import projects
@@ -40,16 +42,19 @@ def assemble(context: Context) -> FastAPI:
         version="0.1.0",
         description="Continual fine-tuning as a service.",
         lifespan=_lifespan,
-        dependencies=[Depends(single_query_values)],
+        dependencies=[Depends(caller), Depends(single_query_values)],
         responses=_ERRORS,
         redoc_url=None,
         generate_unique_id_function=openapi.operation_id,
     )
+    gate = Gate(context.settings, context.registry)
     app.state.context = context
+    app.state.gate = gate
+    app.state.security = Security(context, gate)
     app.state.routers = ROUTERS
     app.state.generation_limiter = CapacityLimiter(MAX_GENERATIONS)
     errors.install(app)
-    app.add_middleware(Doorkeeper)
+    app.add_middleware(Doorkeeper, gate=gate)
     for router in ROUTERS:
         app.include_router(router)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
@@ -61,6 +66,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context: Context = app.state.context
     with context.registry.write() as work:
         projects.ensure_default(work)
+    app.state.gate.require_safe_start()
     multipart.remove_leftovers(context.settings.uploads_dir)
     with ExitStack() as closing:
         for close in reversed(context.at_shutdown):

@@ -1,32 +1,35 @@
 """What is settled before any route: the request's id, its framing, and whether its sender may call at all."""
 
 import re
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors
-from core.domain.errors import MalformedError, StrataError
+from api.gate import Gate
+from api.hosts import is_loopback
+from core.domain.errors import MalformedError, StrataError, UnauthenticatedError, UnavailableError
 from core.domain.identifiers import new_id
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
-# "testserver" is what Starlette's test client calls itself; no public name is spelled so.
-_LOCAL_NAMES: Final = frozenset({"localhost", "testserver"})
-_OWN_PAGES: Final = frozenset({"same-origin", "none", "same-site"})
+# A page of another port of this machine is of the same site, and other people's all the same.
+_OWN_PAGES: Final = frozenset({"same-origin", "none"})
 
 
 class Doorkeeper:
     """Gives each request an id, and refuses what must not reach a route.
 
-    Without keys, whoever reaches the port may call. A browser reaches loopback on behalf of any web page, so the host
-    must be named as this machine (a rebound DNS name is not), and the page must be our own.
+    While no keys are asked for, whoever reaches the port may call. A browser reaches loopback on behalf of any web page,
+    so the host must be named as this machine (a rebound DNS name is not), the page must be our own, and both ends of the
+    connection must be on this machine, whatever address the server was told to listen on.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
         self._app = app
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
@@ -44,11 +47,22 @@ class Doorkeeper:
                 answer["x-content-type-options"] = "nosniff"
             await send(message)
 
-        if fault := _fault(headers):
+        if fault := _misframed(headers) or await self._unwelcome(scope, headers):
             answer = errors.response(fault, path=scope["path"], request_id=request_id)
             await answer(scope, receive, send_named)
             return
         await self._app(scope, receive, send_named)
+
+    async def _unwelcome(self, scope: Scope, headers: Headers) -> StrataError | None:
+        """Return why an API without keys cannot answer; the registry is asked before anybody is turned away."""
+        fault = None if self._gate.asks_for_keys else _foreign(scope, headers)
+        return fault if fault and not await run_in_threadpool(self._asks_for_keys) else None
+
+    def _asks_for_keys(self) -> bool:
+        try:
+            return self._gate.look()
+        except UnavailableError:
+            return False
 
 
 def _request_id(headers: Headers) -> str:
@@ -56,9 +70,15 @@ def _request_id(headers: Headers) -> str:
     return given if _REQUEST_ID.match(given) else new_id("req")
 
 
-def _fault(headers: Headers) -> StrataError | None:
+def _misframed(headers: Headers) -> StrataError | None:
     if "transfer-encoding" in headers and "content-length" in headers:
         return MalformedError("a body has a length or is chunked, not both")
+    return None
+
+
+def _foreign(scope: Scope, headers: Headers) -> StrataError | None:
+    if not all(is_loopback(end[0]) for end in (scope.get("client"), scope.get("server")) if end and end[1] is not None):
+        return UnauthenticatedError("without keys only this machine may call")
     hosts = headers.getlist("host")
     if len(hosts) != 1 or not _is_local(f"//{hosts[0]}"):
         return StrataError("call this service by a loopback address", code="foreign_host")
@@ -72,8 +92,7 @@ def _fault(headers: Headers) -> StrataError | None:
 
 def _is_local(address: str) -> bool:
     try:
-        name = urlsplit(address).hostname or ""
-        return name in _LOCAL_NAMES or ip_address(name).is_loopback
+        return is_loopback(urlsplit(address).hostname or "")
     except ValueError:
         return False
 

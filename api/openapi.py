@@ -15,13 +15,15 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
+from api import scopes
 from api.schemas.generation import GenerationRequest
+from api.schemas.keys import KeyRequest, ProjectRequest
 from api.schemas.models import BaseModelRequest, ModelRequest
 from api.schemas.tasks import TaskRequest
 
 FILE: Final = Path(__file__).resolve().parent.parent / "openapi.json"
 # Bodies that routes read themselves, see `api.bodies.described`.
-_BODIES: Final = (BaseModelRequest, GenerationRequest, ModelRequest, TaskRequest)
+_BODIES: Final = (BaseModelRequest, GenerationRequest, KeyRequest, ModelRequest, ProjectRequest, TaskRequest)
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -33,6 +35,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         )
         schemas = described.setdefault("components", {}).setdefault("schemas", {})
         described["components"]["schemas"] = dict(sorted({**schemas, **bodies["$defs"]}.items()))
+        _describe_keys(described)
         app.openapi_schema = described
     return app.openapi_schema
 
@@ -41,6 +44,15 @@ def operation_id(route: APIRoute) -> str:
     """Return a stable, readable name for an operation, e.g. ``tasks_submit``."""
     prefix = "short_" if route.path == "/generate" else ""
     return f"{prefix}{route.endpoint.__module__.rpartition('.')[2]}_{route.name}"
+
+
+def _describe_keys(described: dict[str, Any]) -> None:
+    """Say of each call which scope its key needs, where keys are asked for."""
+    described["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    for path, methods in described["paths"].items():
+        for method, call in methods.items():
+            scope = scopes.needed(f"{method.upper()} {path}")
+            call["security"] = [] if scope is None else [{"key": [scope.value]}]
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -18,10 +18,22 @@ def usable_cpus() -> int:
     return os.cpu_count() or 1
 
 
+def _secrets_dir() -> Path | None:
+    """Return the folder whose files are settings too, each named as its variable in lower case, if there is one."""
+    named = os.environ.get("STRATA_SECRETS_DIR")
+    return Path(named) if named and Path(named).is_dir() else None
+
+
 class Settings(BaseSettings):
     """The settings of one process; all processes of one installation share the same values."""
 
-    model_config = SettingsConfigDict(env_prefix="STRATA_", frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="STRATA_",
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        secrets_dir=_secrets_dir(),
+    )
 
     # Where things are.
     data_dir: Path = Field(
@@ -60,6 +72,11 @@ class Settings(BaseSettings):
     # The API.
     api_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     api_port: int = Field(default=8321, ge=0, le=65535, description="Port that the API listens on.")
+    require_keys: Literal["auto", "always"] = Field(
+        default="auto",
+        description="Whether callers must show an API key: auto asks for one as soon as the registry holds any, and "
+        "refuses to listen beyond loopback before; always asks from the start.",
+    )
     upload_max_bytes: int = Field(default=512 * MIB, gt=0, description="Largest accepted upload, in bytes.")
     max_rows: int = Field(default=1_000_000, gt=0, description="Most rows of one dataset.")
 

@@ -11,8 +11,10 @@ from api.routes import (
     health,
     job_reports,
     jobs,
+    keys,
     methods,
     models,
+    projects,
     tasks,
     versions,
 )
@@ -27,5 +29,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     generate.router,
     methods.router,
     base_models.router,
+    keys.router,
+    projects.router,
     health.router,
 )

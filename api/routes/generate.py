@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response, StreamingResponse
 
 from api import bodies
-from api.dependencies import Ctx, Project
+from api.dependencies import Ctx, Known
 from api.generations import Generation
 from api.schemas.generation import GenerationRequest, GenerationView
 
@@ -20,11 +20,11 @@ async def generate(
     request: Request,
     body: Annotated[GenerationRequest, Depends(bodies.json_body(GenerationRequest))],
     context: Ctx,
-    project: Project,
+    caller: Known,
 ) -> GenerationView | Response:
     """Ask a version; with `stream` the answer comes piece by piece as server-sent events."""
     limiter: CapacityLimiter = request.app.state.generation_limiter
-    generation = Generation(context, project_id=project, limiter=limiter)
+    generation = Generation(context, caller=caller, limiter=limiter)
     if not body.stream:
         return GenerationView.model_validate(await generation.answer(body))
     frames = await generation.stream(body, path=request.url.path, request_id=request.state.request_id)

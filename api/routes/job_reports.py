@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api import views
 from api.context import Context
-from api.dependencies import Ctx, Named, Project
+from api.dependencies import Ctx, Known, Named, Project
 from api.event_stream import EventStream
 from api.schemas.base import ListView, listed
 from api.schemas.tasks import EventView, LogView, MetricsView, PointView
@@ -45,15 +45,15 @@ class _Window:
 async def events(
     job_id: Named,
     context: Ctx,
-    project: Project,
+    caller: Known,
     window: Annotated[_Window, Depends()],
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> ListView[EventView] | Response:
     """List events, oldest first; with `Accept: text/event-stream` they come as they happen, until the job is over."""
     if _EVENT_STREAM not in accept:
-        return await run_in_threadpool(_page, context, project, job_id, window)
-    await run_in_threadpool(_require_job, context, project, job_id)
-    stream = EventStream(context=context, project_id=project, job_id=job_id, after=window.after)
+        return await run_in_threadpool(_page, context, caller.project_id, job_id, window)
+    await run_in_threadpool(_require_job, context, caller.project_id, job_id)
+    stream = EventStream(context=context, caller=caller, job_id=job_id, after=window.after)
     return StreamingResponse(
         stream.frames(), media_type=_EVENT_STREAM, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     )

@@ -86,8 +86,10 @@ class QuotaError(StrataError):
 
     default_code = "rate_limited"
 
-    def __init__(self, detail: str, *, code: str, retry_after_seconds: int) -> None:
-        super().__init__(detail, code=code)
+    def __init__(
+        self, detail: str, *, code: str | None = None, places: Sequence[Place] = (), retry_after_seconds: int = 60
+    ) -> None:
+        super().__init__(detail, code=code, places=places)
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -11,6 +11,7 @@ from core.registry.work import Work
 from core.services.naming import require_name
 
 DEFAULT_PROJECT_ID: Final = "prj_default"
+OWN: Final = "own"
 QUOTAS: Final = ("max_open_jobs", "max_bytes", "max_requests_per_minute")
 
 
@@ -31,17 +32,29 @@ def ensure_named(work: Work, *, name: str) -> Project:
         project_id = new_id("prj")
         projects.add(work, project_id=project_id, name=require_name(name, loc=("project",)))
         events.append(work, subject_id=project_id, project_id=project_id, kind="created", actor=work.actor)
-        found = get(work, project_id=project_id, reference=project_id)
+        found = get(work, project_id=project_id, reference=OWN)
+    return found
+
+
+def named(work: Work, *, name: str) -> Project:
+    """Return the project of a name: for the operator.
+
+    Raises:
+        MissingError: ``project_not_found``.
+    """
+    found = projects.find_named(work, name)
+    if found is None:
+        raise MissingError("there is no such project", code="project_not_found")
     return found
 
 
 def get(work: Work, *, project_id: str, reference: str) -> Project:
-    """Return the caller's project, if that is what ``reference`` names.
+    """Return the caller's project, if that is what ``reference``, an id or ``own``, names.
 
     Raises:
         MissingError: ``project_not_found``: to its members, other projects are not there.
     """
-    found = projects.find(work, reference) if reference == project_id else None
+    found = projects.find(work, project_id) if reference in {project_id, OWN} else None
     if found is None:
         raise MissingError("there is no such project", code="project_not_found")
     return found

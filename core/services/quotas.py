@@ -1,5 +1,6 @@
 """Quotas: what a project may hold at once. How often it may call is counted at the API's door."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from core.domain.errors import QuotaError
@@ -10,6 +11,22 @@ from core.registry.work import Work
 # Jobs end by themselves; nobody's files do.
 _JOBS_RETRY_SECONDS: Final = 30
 _BYTES_RETRY_SECONDS: Final = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What a project holds of what its quotas count."""
+
+    open_jobs: int
+    bytes: int
+
+
+def use(work: Work, *, project_id: str) -> Use:
+    """Return what the project holds now."""
+    return Use(
+        open_jobs=jobs.count_open(work, project_id=project_id),
+        bytes=datasets.total_bytes(work, project_id=project_id),
+    )
 
 
 def require_open_job(work: Work, *, project_id: str) -> None:

@@ -1,5 +1,6 @@
-"""The API over an empty data folder: for what is refused before anything is looked up."""
+"""The API over an empty registry: for what is refused before anything is looked up."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from core.settings import Settings
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[TestClient]:
+def client(tmp_path: Path, sqlite_template: Path) -> Iterator[TestClient]:
+    (tmp_path / "data").mkdir()
+    shutil.copyfile(sqlite_template, tmp_path / "data" / "registry.sqlite")
     app = build(Settings(data_dir=tmp_path / "data"))
     client = TestClient(app, base_url="http://127.0.0.1:8321", raise_server_exceptions=False)
     yield client

@@ -1,5 +1,6 @@
 """What is settled before any route, and how every refusal looks."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +70,7 @@ def test_another_host_is_refused(client: TestClient, host: str) -> None:
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1:9999"},
         {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
     ],
 )
 def test_calls_from_other_pages_are_refused(client: TestClient, headers: dict[str, str]) -> None:
@@ -100,7 +102,8 @@ def test_a_crash_says_nothing_but_its_request_id(client: TestClient) -> None:
     assert body["request_id"].startswith("req_")
 
 
-def test_a_registry_that_is_not_there_is_503(client: TestClient) -> None:
+def test_a_registry_that_is_not_there_is_503(client: TestClient, tmp_path: Path) -> None:
+    (tmp_path / "data" / "registry.sqlite").unlink()
     answer = client.get("/v1/models")
     body = problem(answer)
     assert (body["status"], body["code"]) == (503, "registry_unavailable")
