@@ -10,7 +10,8 @@ import pytest
 import torch
 from job_folders import SMALL, Lineage, curve, events
 
-from core.domain.job_folder import Event, JobFolder, PhaseEvent, ScoreEvent
+from core.domain.errors import InvalidError
+from core.domain.job_folder import ErrorEvent, Event, ExitCode, JobFolder, PhaseEvent, ScoreEvent
 from core.domain.manifest import DELTA_FILE
 from core.domain.trainer_spec import TrainerSpec
 from core.learning.task_run import TaskRun
@@ -77,6 +78,30 @@ def test_two_processes_learn_what_one_does_with_as_many_rows_a_step(llama_folder
     # The other process says nothing and publishes nothing.
     assert [event.phase for event in told if isinstance(event, PhaseEvent)] == list(PHASES)
     assert shared.finish(spread).provenance.job_id == "job_2"
+
+
+def test_sharded_weights_are_refused_in_words(llama_folder: Path, tmp_path: Path) -> None:
+    folder = lineage_of(tmp_path, llama_folder).stage("first")
+    done = subprocess.run(
+        [sys.executable, "-m", "worker.compute.trainer", str(folder.root)],
+        env=os.environ | {"ACCELERATE_USE_FSDP": "true"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert done.returncode == ExitCode.INVALID_SPEC
+    (error,) = of_kind(events(folder), ErrorEvent)
+    assert isinstance(error, ErrorEvent)
+    assert error.code == "invalid_spec"
+    assert "FSDP" in error.detail
+    assert not folder.out.exists()
+
+
+def test_fp16_on_a_cpu_is_refused_in_words(llama_folder: Path, tmp_path: Path) -> None:
+    folder = lineage_of(tmp_path, llama_folder, precision="fp16").stage("first")
+    with pytest.raises(InvalidError, match="CUDA"):
+        run(folder)
 
 
 def of_kind(told: list[Event], kind: type[Event]) -> list[Event]:
