@@ -5,7 +5,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test check bench-learning clean stack secrets
 .DEFAULT_GOAL := demo
 
 setup: $(READY)
@@ -25,6 +25,14 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest
 
+# The services of docker-compose.yml on this machine, without containers. WORKERS=2 starts two workers.
+stack: $(READY)
+	$(BIN)/python -m tests.compose_stack --workers $(or $(WORKERS),1)
+
+# Random passwords for docker-compose.yml, once.
+secrets:
+	$(PYTHON) docker/make_secrets.py
+
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -32,6 +40,16 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/python -m migrations.check
 	$(BIN)/python -m api.openapi --check
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+# What a step costs, and whether that grows with the tasks; about twelve minutes on two idle cores. README's table is
+# made of the results, which are committed.
+bench-learning: $(READY)
+	$(BIN)/python -W ignore -m benchmarks.step_cost --json > .step_cost.json
+	$(BIN)/python -W ignore -m benchmarks.growth --json > .growth.json
+	mv .step_cost.json benchmarks/results/step_cost.json
+	mv .growth.json benchmarks/results/growth.json
+	$(BIN)/python -m benchmarks.tables
 
 clean:
 	rm -rf .venv var build *.egg-info
