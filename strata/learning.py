@@ -34,6 +34,7 @@ from core.learning.adapters.jumplora.schedule import GateSchedule
 from core.learning.adapters.lora.config import LoraSettings
 from core.learning.adapters.lora.rule import Lora
 from core.learning.compositions.merge_sequential.rule import MergeSequential
+from core.learning.conversations import Conversation, Turn
 from core.learning.divergence import DivergedError
 from core.learning.learner import Learner, StepFigures, adamw
 from core.learning.lineage import Lineage
@@ -42,15 +43,17 @@ from core.learning.memories.w_past.rule import WPast
 from core.learning.objectives.ella.config import EllaSettings
 from core.learning.objectives.ella.rule import Ella
 from core.learning.recipe import Evaluation, Recipe, TaskSpec
-from core.learning.rows import Row
+from core.learning.rows import Document, Row
 from core.learning.training import Training
 from core.weights.delta import Delta
 from core.weights.shira import export_shira
 
 __all__ = [
     "Batch",
+    "Conversation",
     "Delta",
     "DivergedError",
+    "Document",
     "Ella",
     "EllaSettings",
     "Evaluation",
@@ -69,6 +72,7 @@ __all__ = [
     "StepFigures",
     "TaskSpec",
     "Training",
+    "Turn",
     "WPast",
     "adamw",
     "export_shira",

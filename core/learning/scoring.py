@@ -7,7 +7,8 @@ Shapes: B prompts, T prompt positions, C options of a prompt, L tokens of the lo
 
 import copy
 import random
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -133,7 +134,7 @@ class Scorer:
             self.model, documents, block_tokens=block_tokens, batch_size=self.batch_size, pulse=self.pulse
         )
 
-    def _decode(self, prompts: list[list[int]], limit: int, ends: Set[Any]) -> list[str]:
+    def _decode(self, prompts: list[list[int]], limit: int, ends: AbstractSet[Any]) -> list[str]:
         from transformers import GenerationConfig
 
         input_ids_BT, mask_BT = self._sources(prompts)
