@@ -7,7 +7,11 @@ from core.learning.strict import Strict
 
 
 class L1DeltaSettings(Strict):
-    """A penalty on the absolute size of every entry of the update."""
+    """A penalty on the absolute size of every entry of the update.
+
+    The default is for some ten million adapted entries, as the query and value projections of a model of 135 million
+    parameters have: its gradient is then some hundredths of the norm to which gradients are clipped. Fewer entries want more.
+    """
 
     strength: float = Field(1e-5, ge=0, le=1e12, description="Factor of the sum of |U|; 0 switches the penalty off.")
 

@@ -7,7 +7,7 @@ from core.learning.strict import Strict
 
 
 class OLoraSettings(Strict):
-    """A penalty on directions that the factors A of earlier tasks already read."""
+    """A penalty on directions that the factors A of earlier tasks already read. The default strength is the published one."""
 
     strength: float = Field(0.5, ge=0, le=1e12, description="Factor of the sum of |A_past A'|; 0 switches it off.")
     shrinkage: float = Field(0.0, ge=0, le=1e12, description="Factor of the norms of the new factors.")
