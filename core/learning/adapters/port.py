@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from core.learning.adapters.factors import Factors
+from core.learning.adapters.factors import ALL_ROWS, Factors
 from core.learning.adapters.state import AdapterState
 
 
@@ -35,8 +35,13 @@ class AdaptedLayer(Protocol):
     @property
     def low_rank(self) -> bool: ...  # noqa: D102 - said above
 
-    def update(self, *, sparse: bool = False) -> Update:
-        """Return the scaled update as the forward pass uses it now, detached; ``sparse`` asks for its kept entries."""
+    def update(self, *, sparse: bool = False, rows: slice = ALL_ROWS) -> Update:
+        """Return the scaled update as the forward pass uses it now, detached, or some of its rows.
+
+        Args:
+            sparse: asks for the entries that are kept.
+            rows: outputs, to go over a large layer in blocks; the gradient added is with respect to these.
+        """
 
 
 class Adapter(Protocol):

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from core.learning.adapters.factors import add_gradient
+from core.learning.adapters.factors import ALL_ROWS
 from core.learning.adapters.full.config import FullSettings
 from core.weights.linear import is_linear, outputs_first
 
@@ -18,10 +17,14 @@ class FullUpdate:
 
     linear: nn.Linear
     value_OI: Tensor
+    rows: slice
 
     def add_gradient(self, gradient_OI: Tensor) -> None:
         """Add to the weight's own gradient: the update moves as the weight does."""
-        add_gradient(cast("nn.Parameter", self.linear.weight), outputs_first(self.linear, gradient_OI))
+        weight = self.linear.weight
+        if weight.grad is None:
+            weight.grad = torch.zeros_like(weight)
+        outputs_first(self.linear, weight.grad)[self.rows].add_(gradient_OI)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,11 @@ class FullView:
     factors: None = None
     low_rank: bool = False
 
-    def update(self, *, sparse: bool = False) -> FullUpdate:
+    def update(self, *, sparse: bool = False, rows: slice = ALL_ROWS) -> FullUpdate:
         """Return the update; all of its entries are kept, ``sparse`` or not."""
         del sparse
-        gained_OI = outputs_first(self.linear, self.linear.weight.detach() - self.start)
-        return FullUpdate(self.linear, gained_OI.contiguous())
+        now_OI, start_OI = (outputs_first(self.linear, each) for each in (self.linear.weight.detach(), self.start))
+        return FullUpdate(self.linear, (now_OI[rows] - start_OI[rows]).contiguous(), rows)
 
 
 @dataclass(slots=True)

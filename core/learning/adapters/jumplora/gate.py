@@ -13,7 +13,8 @@ where rect(u) is 1 for -1/2 < u < 1/2. The mean over the layer's entries is deli
 they overlap while tau < eps / 2. Entries that the gate drops get no gradient from the sparse branch.
 
 Shapes: N tokens, I inputs, O outputs, R rank. The product is formed and compared in fp32 or wider, whatever the type
-of the matrix products. Only `hardshrink` and `hardtanh_backward` touch all O x I entries, one pass each.
+of the matrix products. The fused layer goes over the O x I entries in blocks of rows that stay in a core's cache while
+all element-wise passes touch them.
 """
 
 from typing import Any
@@ -21,6 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from core.learning.adapters.factors import row_blocks
 
 
 def product(b_OR: Tensor, a_RI: Tensor) -> Tensor:
@@ -33,21 +36,18 @@ def product(b_OR: Tensor, a_RI: Tensor) -> Tensor:
 def gated(delta_OI: Tensor, tau: float, interpolation: float) -> Tensor:
     """Return ``gain * Delta``: entries up to ``tau`` in magnitude shrink by ``interpolation``, in a new tensor."""
     sparse_OI = functional.hardshrink(delta_OI, tau)
-    return sparse_OI if interpolation == 1 else torch.lerp(delta_OI, sparse_OI, interpolation)
+    return sparse_OI if interpolation == 1 else torch.lerp(delta_OI, sparse_OI, interpolation, out=sparse_OI)
 
 
 def gated_gradient(grad_OI: Tensor, delta_OI: Tensor, tau: float, interpolation: float) -> Tensor:
     """Return ``gain * G``, the gradient with respect to Delta, in a new tensor."""
     sparse_OI: Tensor = torch.ops.aten.hardshrink_backward(grad_OI, delta_OI, tau)
-    return sparse_OI if interpolation == 1 else torch.lerp(grad_OI, sparse_OI, interpolation)
+    return sparse_OI if interpolation == 1 else torch.lerp(grad_OI, sparse_OI, interpolation, out=sparse_OI)
 
 
 def threshold_gradient(grad_OI: Tensor, delta_OI: Tensor, tau: float, interpolation: float, bandwidth: float) -> Tensor:
-    """Return dL/dtheta of one layer as a scalar tensor; the two windows are open intervals around tau and -tau."""
-    half = bandwidth / 2
-    over: Tensor = torch.ops.aten.hardtanh_backward(grad_OI, delta_OI, tau - half, tau + half).sum()
-    under: Tensor = torch.ops.aten.hardtanh_backward(grad_OI, delta_OI, -tau - half, -tau + half).sum()
-    return (over - under) * (-(tau * tau) / bandwidth * interpolation / delta_OI.numel())
+    """Return dL/dtheta of one layer as a scalar tensor."""
+    return _slope(_windows(grad_OI, delta_OI, tau, bandwidth) / delta_OI.numel(), tau, interpolation, bandwidth)
 
 
 class Gate(torch.autograd.Function):
@@ -95,27 +95,40 @@ class GatedLinear(torch.autograd.Function):
         x = x.to(dtype)
         ctx.save_for_backward(x, weight_OI, a_RI, b_OR, theta)
         ctx.scale, ctx.interpolation, ctx.bandwidth = scale, interpolation, bandwidth
-        effective_OI = _effective(weight_OI, product(b_OR, a_RI), float(theta.exp()), interpolation, scale).to(dtype)
+        effective_OI = torch.empty_like(weight_OI, dtype=dtype)
+        tau = float(theta.exp())
         with torch.autocast(device, enabled=False):
+            for rows in row_blocks(weight_OI):
+                update_OI = gated(product(b_OR[rows], a_RI), tau, interpolation)
+                torch.add(weight_OI[rows], update_OI, alpha=scale, out=effective_OI[rows])
             return functional.linear(x, effective_OI, None if bias_O is None else bias_O.to(dtype))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of x, A, B and theta; W and b are frozen."""
         x, weight_OI, a_RI, b_OR, theta = ctx.saved_tensors
-        (grad,) = grads
-        tau, f = float(theta.exp()), ctx.interpolation
-        delta_OI = product(b_OR, a_RI)
-        grad_x = None
-        if ctx.needs_input_grad[0]:
-            grad_x = grad @ _effective(weight_OI, delta_OI, tau, f, ctx.scale).to(grad.dtype)
-        grad_NO, x_NI = grad.reshape(-1, grad.shape[-1]), x.reshape(-1, x.shape[-1])
-        update_OI = (grad_NO.T @ x_NI).to(delta_OI.dtype)
-        slope = threshold_gradient(update_OI, delta_OI, tau, f, ctx.bandwidth) * ctx.scale
-        gradient_OI = gated_gradient(update_OI, delta_OI, tau, f)
-        grad_a = (b_OR.to(gradient_OI.dtype).T @ gradient_OI).mul_(ctx.scale).to(a_RI.dtype)
-        grad_b = (gradient_OI @ a_RI.to(gradient_OI.dtype).T).mul_(ctx.scale).to(b_OR.dtype)
-        return grad_x, None, None, grad_a, grad_b, slope.to(theta.dtype).reshape(theta.shape), None, None, None
+        (grad,), tau, f = grads, float(theta.exp()), ctx.interpolation
+        wide = torch.promote_types(b_OR.dtype, torch.float32)
+        # Activation checkpointing lets saved tensors be unpacked once alone.
+        type_a, type_b = a_RI.dtype, b_OR.dtype
+        a_RI, b_OR = a_RI.detach().to(wide), b_OR.detach().to(wide)
+        gradient_OI = (grad.reshape(-1, grad.shape[-1]).T @ x.reshape(-1, x.shape[-1])).to(wide)
+        effective_OI = torch.empty_like(weight_OI, dtype=grad.dtype) if ctx.needs_input_grad[0] else None
+        grad_a, grad_b, windows = torch.zeros_like(a_RI), torch.empty_like(b_OR), []
+        a_IR = a_RI.T.contiguous()
+        for rows in row_blocks(weight_OI):
+            delta_OI = product(b_OR[rows], a_RI)
+            windows.append(_windows(gradient_OI[rows], delta_OI, tau, ctx.bandwidth))
+            block_OI = gated_gradient(gradient_OI[rows], delta_OI, tau, f)
+            grad_a.addmm_(b_OR[rows].T, block_OI, alpha=ctx.scale)
+            torch.mm(block_OI, a_IR, out=grad_b[rows])
+            if effective_OI is not None:
+                torch.add(weight_OI[rows], gated(delta_OI, tau, f), alpha=ctx.scale, out=effective_OI[rows])
+        grad_x = None if effective_OI is None else grad @ effective_OI
+        mean = torch.stack(windows).sum() * (ctx.scale / weight_OI.numel())
+        slope = _slope(mean, tau, f, ctx.bandwidth).to(theta.dtype).reshape(theta.shape)
+        grad_a, grad_b = grad_a.to(type_a), grad_b.mul_(ctx.scale).to(type_b)
+        return grad_x, None, None, grad_a, grad_b, slope, None, None, None
 
 
 class Tether(torch.autograd.Function):
@@ -138,5 +151,13 @@ class Tether(torch.autograd.Function):
         return grads[0], torch.zeros_like(theta)
 
 
-def _effective(weight_OI: Tensor, delta_OI: Tensor, tau: float, interpolation: float, scale: float) -> Tensor:
-    return torch.add(weight_OI.to(delta_OI.dtype), gated(delta_OI, tau, interpolation), alpha=scale)
+def _windows(grad_OI: Tensor, delta_OI: Tensor, tau: float, bandwidth: float) -> Tensor:
+    """Return the sum of G around tau less that around -tau; both windows are open intervals."""
+    half = bandwidth / 2
+    over: Tensor = torch.ops.aten.hardtanh_backward(grad_OI, delta_OI, tau - half, tau + half).sum()
+    under: Tensor = torch.ops.aten.hardtanh_backward(grad_OI, delta_OI, -tau - half, -tau + half).sum()
+    return over - under
+
+
+def _slope(mean: Tensor, tau: float, interpolation: float, bandwidth: float) -> Tensor:
+    return mean * (-(tau * tau) / bandwidth * interpolation)

@@ -7,9 +7,9 @@ import torch
 from peft import PeftModel, get_peft_model
 from torch import Tensor, nn
 
-from core.learning.adapters.factors import Factors
+from core.learning.adapters.factors import ALL_ROWS, Factors
 from core.learning.adapters.jumplora.config import JumpLoraSettings
-from core.learning.adapters.jumplora.gate import gated, gated_gradient
+from core.learning.adapters.jumplora.gate import gated, gated_gradient, product
 from core.learning.adapters.jumplora.layer import JumpLoraLinear
 from core.learning.adapters.jumplora.model import JumpLoraModel, register
 from core.learning.adapters.jumplora.peft_config import JumpLoraConfig
@@ -28,12 +28,13 @@ class JumpLoraUpdate:
     tau: float
     interpolation: float
     value_OI: Tensor
+    rows: slice
 
     def add_gradient(self, gradient_OI: Tensor) -> None:
         """Add ``s B' (gain G)`` and ``s (gain G) A'`` to the factors' gradients; theta gets none."""
         if self.interpolation:
             gradient_OI = gated_gradient(gradient_OI, self.delta_OI, self.tau, self.interpolation)
-        Factors.of(self.layer).add_update_gradient(gradient_OI)
+        Factors.of(self.layer).add_update_gradient(gradient_OI, self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,15 @@ class JumpLoraView:
         """Whether the gate is still open."""
         return bool(self.layer.interpolation[_ADAPTER] == 0)
 
-    def update(self, *, sparse: bool = False) -> JumpLoraUpdate:
+    def update(self, *, sparse: bool = False, rows: slice = ALL_ROWS) -> JumpLoraUpdate:
         """Return the update at the current f; ``sparse`` counts any f over 0 as 1."""
-        delta_OI, tau, f = self.layer.product(_ADAPTER), self.layer.tau(_ADAPTER), self.layer.interpolation[_ADAPTER]
+        factors = self.factors
+        delta_OI = product(factors.b_OR[rows], factors.a_RI)
+        tau, f = self.layer.tau(_ADAPTER), self.layer.interpolation[_ADAPTER]
         if sparse and f > 0:
             f = 1.0
-        scale = self.layer.scaling[_ADAPTER]
-        value_OI = gated(delta_OI, tau, f).mul_(scale) if f else delta_OI * scale
-        return JumpLoraUpdate(self.layer, delta_OI, tau, f, value_OI)
+        value_OI = gated(delta_OI, tau, f).mul_(factors.scale) if f else delta_OI * factors.scale
+        return JumpLoraUpdate(self.layer, delta_OI, tau, f, value_OI, rows)
 
 
 @dataclass(slots=True)

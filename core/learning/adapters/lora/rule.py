@@ -9,10 +9,9 @@ from peft.tuners import lora
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from core.learning.adapters.factors import Factors
+from core.learning.adapters.factors import ALL_ROWS, Factors
 from core.learning.adapters.lora.config import LoraSettings
 from core.learning.adapters.state import AdapterState
-from core.weights.linear import outputs_first
 
 
 @dataclass(slots=True)
@@ -21,10 +20,11 @@ class LoraUpdate:
 
     factors: Factors
     value_OI: Tensor
+    rows: slice
 
     def add_gradient(self, gradient_OI: Tensor) -> None:
         """Add ``s B' G`` and ``s G A'`` to the factors' gradients."""
-        self.factors.add_update_gradient(gradient_OI)
+        self.factors.add_update_gradient(gradient_OI, self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class LoraView:
         """A, B and their scale."""
         return Factors.of(self.layer)
 
-    def update(self, *, sparse: bool = False) -> LoraUpdate:
+    def update(self, *, sparse: bool = False, rows: slice = ALL_ROWS) -> LoraUpdate:
         """Return the update; all of its entries are kept, ``sparse`` or not."""
         del sparse
         with torch.no_grad():
-            update = self.layer.get_delta_weight("default")
-        return LoraUpdate(self.factors, outputs_first(self.layer.get_base_layer(), update).contiguous())
+            factors = self.factors
+            return LoraUpdate(factors, (factors.b_OR[rows] @ factors.a_RI).mul_(factors.scale), rows)
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from core.learning.adapters.factors import row_blocks
 from core.learning.adapters.port import AdaptedLayer
 from core.learning.objectives.ella.config import EllaSettings
 from core.learning.objectives.port import Objective
@@ -32,11 +33,12 @@ class Ella(Objective):
         if not with_past or self._settings.strength == 0:
             return 0.0
         weight = self._settings.strength / len(with_past)
-        total = 0.0
+        squares = []
         for name in with_past:
             past_OI = self._w_past[name]
-            update = layers[name].update(sparse=self._settings.delta == "sparse")
-            overlap_OI = update.value_OI.mul_(past_OI).view(-1)
-            total += float(torch.dot(overlap_OI, overlap_OI))
-            update.add_gradient(overlap_OI.view_as(past_OI).mul_(past_OI).mul_(2 * weight))
-        return weight * total
+            for rows in row_blocks(past_OI):
+                update = layers[name].update(sparse=self._settings.delta == "sparse", rows=rows)
+                overlap_OI = update.value_OI.mul_(past_OI[rows])
+                squares.append(torch.dot(overlap_OI.view(-1), overlap_OI.view(-1)))
+                update.add_gradient(overlap_OI.mul_(past_OI[rows]).mul_(2 * weight))
+        return weight * float(torch.stack(squares).sum())
