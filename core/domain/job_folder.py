@@ -28,7 +28,7 @@ class ExitCode(IntEnum):
 
     OK = 0
     INVALID_SPEC = 10
-    DIVERGED = 11
+    LOSS_DIVERGED = 11
     OUT_OF_MEMORY = 12
     CORRUPT_ARTEFACT = 13
     DISK_FULL = 14

@@ -25,7 +25,7 @@ NEXT_BY_CODE: Final[Mapping[str, str]] = {
     "unknown_base_model": "list the base models with `strata base-models list`",
     "name_taken": "choose another name",
     "out_of_memory": "lower training.batch_size and raise training.gradient_accumulation by the same factor",
-    "diverged": "lower training.learning_rate and post the task again",
+    "loss_diverged": "lower training.learning_rate and post the task again",
     "disk_full": "free space under the data folder, then retry the job",
 }
 

@@ -23,7 +23,7 @@ from worker.compute import lifeline
 
 _DETAILS: Final = {
     ExitCode.INVALID_SPEC: "the trainer cannot use its spec",
-    ExitCode.DIVERGED: "the loss became infinite or NaN, or exploded",
+    ExitCode.LOSS_DIVERGED: "the loss became infinite or NaN, or exploded",
     ExitCode.OUT_OF_MEMORY: "the device ran out of memory",
     ExitCode.CORRUPT_ARTEFACT: "stored weights do not match their hashes",
     ExitCode.DISK_FULL: "the disk is full",
@@ -77,7 +77,7 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
 
     codes: dict[type[BaseException] | tuple[type[BaseException], ...], ExitCode] = {
         (ValidationError, InvalidError, MissingError): ExitCode.INVALID_SPEC,
-        DivergedError: ExitCode.DIVERGED,
+        DivergedError: ExitCode.LOSS_DIVERGED,
         (torch.OutOfMemoryError, MemoryError): ExitCode.OUT_OF_MEMORY,
         CorruptError: ExitCode.CORRUPT_ARTEFACT,
         CancelledError: ExitCode.CANCELLED,

@@ -18,14 +18,14 @@ class Failure:
 # What is said when the trainer itself said nothing.
 _FACTS: Final = {
     ExitCode.INVALID_SPEC: "the job's spec could not be used",
-    ExitCode.DIVERGED: "the loss became infinite or NaN, or exploded",
+    ExitCode.LOSS_DIVERGED: "the loss became infinite or NaN, or exploded",
     ExitCode.OUT_OF_MEMORY: "the device ran out of memory",
     ExitCode.CORRUPT_ARTEFACT: "stored weights do not match their hashes",
     ExitCode.DISK_FULL: "the disk of the data folder is full",
 }
 _ADVICE: Final = {
     ExitCode.INVALID_SPEC: "the job's log says more",
-    ExitCode.DIVERGED: "post the task again with a lower training.learning_rate",
+    ExitCode.LOSS_DIVERGED: "post the task again with a lower training.learning_rate",
     ExitCode.OUT_OF_MEMORY: "post the task again with a smaller training.batch_size (and more "
     "training.gradient_accumulation), or fewer training.max_source_tokens",
     ExitCode.CORRUPT_ARTEFACT: "check the disk, then retry the job, or start from an earlier version",

@@ -67,7 +67,7 @@ def test_events_come_while_the_stream_is_open(desk: Door) -> None:
         with desk.registry.write() as work:
             job = stage.claim(work)
         with desk.registry.write() as work:
-            jobs.fail(work, job_id=job.id, fence=stage.fence_of(job), code="diverged", detail="NaN")
+            jobs.fail(work, job_id=job.id, fence=stage.fence_of(job), code="loss_diverged", detail="NaN")
 
     later = threading.Timer(0.2, work_on)
     later.start()

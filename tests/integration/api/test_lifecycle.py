@@ -232,9 +232,9 @@ def test_a_job_that_failed_says_why(desk: Door) -> None:
     posted = ok(desk.post_task(file=labelled(20)), 202)
     with desk.registry.write() as work:
         job = stage.claim(work)
-        jobs.fail(work, job_id=job.id, fence=stage.fence_of(job), code="diverged", detail="the loss became NaN")
+        jobs.fail(work, job_id=job.id, fence=stage.fence_of(job), code="loss_diverged", detail="the loss became NaN")
     shown = ok(desk.client.get(f"/v1/jobs/{posted['id']}"))
-    assert shown["error"] == {"code": "diverged", "detail": "the loss became NaN"}
+    assert shown["error"] == {"code": "loss_diverged", "detail": "the loss became NaN"}
 
 
 def test_versions_aliases_and_scores_follow_a_job(desk: Door) -> None:

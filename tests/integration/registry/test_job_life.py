@@ -99,7 +99,7 @@ def test_a_failed_job_is_retried_as_a_new_one_at_the_end_of_the_line(registry: R
     submit(registry, "a")
     held = claimed(registry)
     with registry.write() as work:
-        jobs.fail(work, job_id=held.id, fence=fence_of(held), code="diverged", detail="the loss is not a number")
+        jobs.fail(work, job_id=held.id, fence=fence_of(held), code="loss_diverged", detail="the loss is not a number")
     _, behind = submit(registry, "b")
     wakes = Wakes()
     with registry.write() as work:
@@ -110,7 +110,7 @@ def test_a_failed_job_is_retried_as_a_new_one_at_the_end_of_the_line(registry: R
     failed = look(registry, held)
     assert (failed.state, failed.error_code, failed.error_detail) == (
         JobState.FAILED,
-        "diverged",
+        "loss_diverged",
         "the loss is not a number",
     )
     with pytest.raises(ConflictError), registry.write() as work:

@@ -38,10 +38,10 @@ def test_waiting_ends_with_the_version(service: FakeService, client: Client) -> 
 
 
 def test_a_failed_job_raises_with_its_code(service: FakeService, client: Client) -> None:
-    service.on("GET /v1/jobs/job_1", job("failed", error={"code": "diverged", "detail": "the loss is not finite"}))
+    service.on("GET /v1/jobs/job_1", job("failed", error={"code": "loss_diverged", "detail": "the loss is not finite"}))
     with pytest.raises(JobFailedError, match="the loss is not finite") as caught:
         client.jobs.wait("job_1", patience=QUICK)
-    assert caught.value.code == "diverged"
+    assert caught.value.code == "loss_diverged"
     assert "learning_rate" in (caught.value.next_step or "")
 
 

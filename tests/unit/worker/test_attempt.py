@@ -85,7 +85,7 @@ def test_the_trainer_sees_no_setting_of_the_service_and_one_gpu_at_most(context:
 @pytest.mark.parametrize(
     ("behaviour", "code", "advice"),
     [
-        ("diverge", "diverged", "NaN at step 2; post the task again with a lower"),
+        ("diverge", "loss_diverged", "NaN at step 2; post the task again with a lower"),
         ("crash", "crashed", "log"),
         ("corrupt", "corrupt_artefact", "delta.safetensors"),
         ("empty", "corrupt_artefact", "manifest"),

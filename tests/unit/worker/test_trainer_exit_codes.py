@@ -24,7 +24,7 @@ def invalid_spec() -> ValidationError:
         (invalid_spec(), ExitCode.INVALID_SPEC),
         (InvalidError("x"), ExitCode.INVALID_SPEC),
         (MissingError("x"), ExitCode.INVALID_SPEC),
-        (DivergedError("x"), ExitCode.DIVERGED),
+        (DivergedError("x"), ExitCode.LOSS_DIVERGED),
         (torch.OutOfMemoryError("x"), ExitCode.OUT_OF_MEMORY),
         (MemoryError(), ExitCode.OUT_OF_MEMORY),
         (CorruptError("x"), ExitCode.CORRUPT_ARTEFACT),
