@@ -45,10 +45,11 @@ check: $(READY)
 # What a step costs, and whether that grows with the tasks; about twelve minutes on two idle cores. README's table is
 # made of the results, which are committed.
 bench-learning: $(READY)
-	$(BIN)/python -W ignore -m benchmarks.step_cost --json > .step_cost.json
-	$(BIN)/python -W ignore -m benchmarks.growth --json > .growth.json
-	mv .step_cost.json benchmarks/results/step_cost.json
-	mv .growth.json benchmarks/results/growth.json
+	mkdir -p var benchmarks/results
+	$(BIN)/python -W ignore -m benchmarks.step_cost --json > var/step_cost.json
+	$(BIN)/python -W ignore -m benchmarks.growth --json > var/growth.json
+	mv var/step_cost.json benchmarks/results/step_cost.json
+	mv var/growth.json benchmarks/results/growth.json
 	$(BIN)/python -m benchmarks.tables
 
 clean:
