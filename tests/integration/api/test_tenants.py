@@ -117,7 +117,7 @@ def test_another_projects_things_answer_like_things_that_are_not_there(
     assert rows_of(door, abroad.project_id) == before
 
 
-def test_deleted_things_answer_like_things_that_are_not_there(door: Door, home: Tenant) -> None:
+def test_deleted_things_answer_like_things_that_are_not_there(home: Tenant) -> None:
     gone = names(furnish(home, HOME))
     lone = home.upload(label="lone", start=500)
     for path in (f"/v1/models/{gone['model']}", f"/v1/datasets/{lone['id']}", f"/v1/keys/{gone['key']}"):
@@ -150,7 +150,7 @@ def references(things: dict[str, str], own: dict[str, str]) -> Iterator[tuple[st
     yield "POST", "/v1/generate", {"json": {"model": own["model"], "task": f"{things['model_name']}-task", "input": {}}}
 
 
-def test_a_foreign_thing_in_a_body_or_a_query_is_not_there_either(door: Door, home: Tenant, abroad: Tenant) -> None:
+def test_a_foreign_thing_in_a_body_or_a_query_is_not_there_either(home: Tenant, abroad: Tenant) -> None:
     own, foreign = names(furnish(home, HOME)), names(furnish(abroad, CANARY))
     nowhere = {kind: random_like(value) for kind, value in foreign.items()}
     for there, elsewhere in zip(references(foreign, own), references(nowhere, own), strict=True):
