@@ -20,10 +20,20 @@ from api.schemas.generation import GenerationRequest
 from api.schemas.keys import KeyRequest, ProjectRequest
 from api.schemas.models import BaseModelRequest, ModelRequest
 from api.schemas.tasks import TaskRequest
+from api.schemas.versions import PromotionRequest, RollbackRequest
 
 FILE: Final = Path(__file__).resolve().parent.parent / "openapi.json"
 # Bodies that routes read themselves, see `api.bodies.described`.
-_BODIES: Final = (BaseModelRequest, GenerationRequest, KeyRequest, ModelRequest, ProjectRequest, TaskRequest)
+_BODIES: Final = (
+    BaseModelRequest,
+    GenerationRequest,
+    KeyRequest,
+    ModelRequest,
+    ProjectRequest,
+    PromotionRequest,
+    RollbackRequest,
+    TaskRequest,
+)
 
 
 def document(app: FastAPI) -> dict[str, Any]:

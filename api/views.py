@@ -139,6 +139,7 @@ def job(context: Context, work: Work, row: Job, *, base_url: str) -> JobView:
         queue_position=jobs.queue_position(work, project_id=row.project_id, job_id=row.id),
         attempt=row.claims,
         cancel_requested=row.cancel_requested,
+        pause_requested=row.pause_requested,
         effective_spec=dict(posted.spec) if posted else None,
         parent_version_id=row.parent_version_id,
         result_version_id=row.result_version_id,

@@ -139,8 +139,8 @@ def hang(trainer: FakeTrainer) -> int:
 
 
 def diverge(trainer: FakeTrainer) -> int:
-    trainer.say(ErrorEvent(code="diverged", detail="the loss is NaN at step 2"))
-    return ExitCode.DIVERGED
+    trainer.say(ErrorEvent(code="loss_diverged", detail="the loss is NaN at step 2"))
+    return ExitCode.LOSS_DIVERGED
 
 
 def killed(trainer: FakeTrainer) -> int:
@@ -169,6 +169,25 @@ def resumes(trainer: FakeTrainer) -> int:
     return killed(trainer)
 
 
+def pausable(trainer: FakeTrainer) -> int:
+    """Writes a checkpoint when it is asked to stop; started again, it needs that checkpoint to succeed."""
+    left = trainer.folder.checkpoints / "step-2"
+    if left.is_dir():
+        manifests.verify(left)
+        return ok(trainer)
+
+    def stop(*_: object) -> None:
+        left.mkdir(parents=True)
+        (left / "state.json").write_text("{}")
+        manifests.seal(left, {})
+        trainer.say(CheckpointEvent(step=2))
+        sys.exit(ExitCode.CANCELLED)
+
+    signal.signal(signal.SIGTERM, stop)
+    trainer.learn(steps=300, seconds=0.1)
+    return ExitCode.OK
+
+
 def corrupt(trainer: FakeTrainer) -> int:
     trainer.leave_version()
     (trainer.folder.out / "delta.safetensors").write_bytes(b"damaged")
@@ -190,7 +209,7 @@ def free(trainer: FakeTrainer) -> int:
 
 BEHAVIOURS: dict[str, Callable[[FakeTrainer], int]] = {
     each.__name__: each
-    for each in (ok, slow, brief, crash, hang, diverge, killed, unlucky, resumes, corrupt, empty, free)
+    for each in (ok, slow, brief, crash, hang, diverge, killed, unlucky, resumes, pausable, corrupt, empty, free)
 }
 
 

@@ -2,23 +2,31 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 
 from api import bodies, views
 from api.dependencies import Ctx, Named, Paging
+from api.idempotency import OnceOnly, answer, content_of
 from api.schemas.base import ListView, listed
 from api.schemas.models import BaseModelRequest, BaseModelView
+from core.registry.work import Work
 from core.services import base_models
+from core.services.idempotency import Answer
 
 router = APIRouter(prefix="/v1/base-models", tags=["base models"])
 
 
-@router.post("", status_code=201, openapi_extra=bodies.described(BaseModelRequest))
-def add(body: Annotated[BaseModelRequest, Depends(bodies.json_body(BaseModelRequest))], context: Ctx) -> BaseModelView:
+@router.post("", status_code=201, response_model=BaseModelView, openapi_extra=bodies.described(BaseModelRequest))
+def add(
+    body: Annotated[BaseModelRequest, Depends(bodies.json_body(BaseModelRequest))], context: Ctx, once: OnceOnly
+) -> Response:
     """Allow a base model and queue its inspection."""
-    with context.registry.write() as work:
+
+    def change(work: Work) -> Answer:
         row = base_models.add(work, name=body.name, source=body.source, dispatcher=context.dispatcher)
-        return views.base_model(row)
+        return answer(201, views.base_model(row), {"Location": f"/v1/base-models/{row.id}"})
+
+    return once.perform(change, content=content_of(body))
 
 
 @router.get("")

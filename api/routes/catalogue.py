@@ -5,6 +5,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from api.routes import (
+    aliases,
     base_models,
     datasets,
     generate,
@@ -26,6 +27,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     job_reports.router,
     datasets.router,
     versions.router,
+    aliases.router,
     generate.router,
     methods.router,
     base_models.router,

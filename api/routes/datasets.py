@@ -1,5 +1,6 @@
 """`/v1/datasets`: examples, before and beside any task."""
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import Annotated
 
@@ -7,12 +8,17 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api import storing, uploads, views
+from api.context import Context
 from api.dependencies import Ctx, Named, Paging, Project
+from api.idempotency import Once, OnceOnly, answer, content_of
+from api.multipart import ReceivedFile
 from api.schemas.base import ListView, listed
 from api.schemas.datasets import DatasetView, PreviewRow, PreviewView, ReportView, Span
 from api.schemas.models import DeletedView
 from core.datasets import materialise, templates
 from core.datasets.example import Conversation, Document, Rendered
+from core.domain.records import Dataset
+from core.registry.work import Work
 from core.services import datasets
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
@@ -20,16 +26,12 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 _Option = Annotated[str, Query(min_length=1, max_length=200)]
 
 
-@router.post("", status_code=201, openapi_extra=uploads.DATASET_BODY)
-async def upload(request: Request, response: Response, context: Ctx, project: Project) -> DatasetView:
+@router.post("", status_code=201, response_model=DatasetView, openapi_extra=uploads.DATASET_BODY)
+async def upload(request: Request, context: Ctx, project: Project, once: OnceOnly) -> Response:
     """Upload a file of rows; the same content again is the same dataset."""
     with uploads.form(context, files=("file",)) as reader:
         files = uploads.require_file(await reader.read(request))
-        row = await run_in_threadpool(
-            storing.store, context, files, project_id=project, then=lambda _work, stored: stored["file"]
-        )
-    response.headers["Location"] = f"/v1/datasets/{row.id}"
-    return views.dataset(row)
+        return await run_in_threadpool(_store, context, files, project_id=project, once=once)
 
 
 @router.get("")
@@ -86,6 +88,19 @@ def delete(dataset_id: Named, context: Ctx, project: Project) -> DeletedView:
     if is_unused:
         storing.remove_unused(context.registry, context.blobs, sha256=row.sha256)
     return DeletedView(id=row.id, object="dataset")
+
+
+def _store(context: Context, files: Mapping[str, ReceivedFile], *, project_id: str, once: Once) -> Response:
+    content = content_of(None, files)
+    if known := once.recall(content):
+        return known
+
+    def change(work: Work, stored: Mapping[str, Dataset]) -> Response:
+        row = stored["file"]
+        made = answer(201, views.dataset(row), {"Location": f"/v1/datasets/{row.id}"})
+        return once.settle(work, lambda _: made, content=content)
+
+    return storing.store(context, files, project_id=project_id, then=change)
 
 
 def _preview_row(n: int, rendered: Rendered) -> PreviewRow:

@@ -2,24 +2,28 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 
 from api import bodies, views
 from api.dependencies import Ctx, Named, Paging, Project
+from api.idempotency import OnceOnly, answer, content_of
 from api.schemas.base import ListView, listed
 from api.schemas.models import DeletedView, ModelRequest, ModelView
 from core.learning.recipe import TaskSpec
+from core.registry.work import Work
 from core.services import models
+from core.services.idempotency import Answer
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
-@router.post("", status_code=201, openapi_extra=bodies.described(ModelRequest))
+@router.post("", status_code=201, response_model=ModelView, openapi_extra=bodies.described(ModelRequest))
 def create(
-    body: Annotated[ModelRequest, Depends(bodies.json_body(ModelRequest))], context: Ctx, project: Project
-) -> ModelView:
+    body: Annotated[ModelRequest, Depends(bodies.json_body(ModelRequest))], project: Project, once: OnceOnly
+) -> Response:
     """Create a model; it answers at once, as its base model does."""
-    with context.registry.write() as work:
+
+    def change(work: Work) -> Answer:
         row = models.create(
             work,
             project_id=project,
@@ -28,7 +32,9 @@ def create(
             method=_method(body),
             policy=body.policy,
         )
-        return views.model(work, row)
+        return answer(201, views.model(work, row), {"Location": f"/v1/models/{row.id}"})
+
+    return once.perform(change, content=content_of(body))
 
 
 @router.get("")

@@ -9,29 +9,28 @@ from starlette.concurrency import run_in_threadpool
 from api import bodies, storing, uploads, views
 from api.context import Context
 from api.dependencies import BaseUrl, Ctx, Named, Paging, Project
+from api.idempotency import Once, OnceOnly, answer, content_of
 from api.multipart import ReceivedFile
 from api.schemas.base import ListView, listed
 from api.schemas.tasks import JobView, TaskFields, TaskRequest, TaskView
 from core.domain.records import Dataset
 from core.registry.work import Work
 from core.services import tasks
+from core.services.idempotency import Answer
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 
 
-@router.post("", status_code=202, openapi_extra=uploads.TASK_BODY)
-async def submit(request: Request, response: Response, context: Ctx, project: Project, base_url: BaseUrl) -> JobView:
+@router.post("", status_code=202, response_model=JobView, openapi_extra=uploads.TASK_BODY)
+async def submit(request: Request, context: Ctx, project: Project, base_url: BaseUrl, once: OnceOnly) -> Response:
     """Post a task, as a form with its file or as JSON on a dataset; the answer is its queued job."""
-    poster = _Poster(context, project, base_url)
+    poster = _Poster(context, project, base_url, once)
     if bodies.media_type(request)[0] == "multipart/form-data":
         with uploads.form(context, files=uploads.FILES, texts=uploads.TEXTS) as reader:
             received = await reader.read(request)
             fields = uploads.task_fields(received)
-            job = await run_in_threadpool(poster.post, fields, received.files)
-    else:
-        job = await run_in_threadpool(poster.post, await bodies.read(request, TaskRequest), {})
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return job
+            return await run_in_threadpool(poster.post, fields, received.files)
+    return await run_in_threadpool(poster.post, await bodies.read(request, TaskRequest), {})
 
 
 @router.get("")
@@ -57,17 +56,20 @@ def get(task_id: Named, context: Ctx, project: Project) -> TaskView:
 class _Poster:
     """Stores a task's files and queues it, in one transaction."""
 
-    def __init__(self, context: Context, project_id: str, base_url: str) -> None:
+    def __init__(self, context: Context, project_id: str, base_url: str, once: Once) -> None:
         self._context = context
         self._project_id = project_id
         self._base_url = base_url
+        self._once = once
 
-    def post(self, fields: TaskFields, files: Mapping[str, ReceivedFile]) -> JobView:
-        """Return the queued job."""
-        context, project_id = self._context, self._project_id
+    def post(self, fields: TaskFields, files: Mapping[str, ReceivedFile]) -> Response:
+        """Answer with the queued job."""
+        context, project_id, content = self._context, self._project_id, content_of(fields, files)
+        if known := self._once.recall(content):
+            return known
         uploads.check_evaluation(context, fields, files, project_id=project_id)
 
-        def submit(work: Work, stored: Mapping[str, Dataset]) -> JobView:
+        def submit(work: Work, stored: Mapping[str, Dataset]) -> Answer:
             submission = tasks.TaskSubmission(
                 model=fields.model,
                 name=fields.name,
@@ -77,6 +79,10 @@ class _Poster:
                 expected_parent=fields.expected_parent,
             )
             _, job = tasks.submit(work, project_id=project_id, submission=submission, dispatcher=context.dispatcher)
-            return views.job(context, work, job, base_url=self._base_url)
+            view = views.job(context, work, job, base_url=self._base_url)
+            return answer(202, view, {"Location": f"/v1/jobs/{job.id}"})
 
-        return storing.store(context, files, project_id=project_id, then=submit)
+        def submit_once(work: Work, stored: Mapping[str, Dataset]) -> Response:
+            return self._once.settle(work, lambda _: submit(work, stored), content=content)
+
+        return storing.store(context, files, project_id=project_id, then=submit_once)

@@ -6,10 +6,9 @@ from fastapi import APIRouter
 
 from api import views
 from api.dependencies import Ctx, Named, Paging, Project
-from api.schemas.base import ListView, listed, timestamp
+from api.schemas.base import ListView, listed
+from api.schemas.models import DeletedView
 from api.schemas.versions import (
-    AliasMoveView,
-    AliasView,
     LineageEntryView,
     LineageView,
     MatrixView,
@@ -17,7 +16,7 @@ from api.schemas.versions import (
 )
 from core.domain.records import Version
 from core.registry.work import Work
-from core.services import evaluations, models, versions
+from core.services import evaluations, models, promotions, versions
 
 router = APIRouter(prefix="/v1", tags=["versions"])
 
@@ -27,6 +26,14 @@ def get(version: Named, context: Ctx, project: Project) -> VersionView:
     """Show one version, by its id, `name@3` or `name:alias`."""
     with context.registry.read() as work:
         return _view(work, versions.resolve(work, project_id=project, reference=version))
+
+
+@router.delete("/versions/{version}")
+def delete(version: Named, context: Ctx, project: Project) -> DeletedView:
+    """Delete a version that no alias, version or open job needs; its number is not given again."""
+    with context.registry.write() as work:
+        row = promotions.delete(work, project_id=project, reference=version)
+    return DeletedView(id=row.id, object="version")
 
 
 @router.get("/models/{model}/versions")
@@ -69,43 +76,6 @@ def matrix(model: Named, context: Ctx, project: Project) -> MatrixView:
     with context.registry.read() as work:
         found = evaluations.matrix(work, project_id=project, model=model)
     return MatrixView.model_validate(asdict(found))
-
-
-@router.get("/models/{model}/aliases")
-def aliases(model: Named, context: Ctx, project: Project) -> ListView[AliasView]:
-    """List a model's aliases and what they name."""
-    with context.registry.read() as work:
-        row = models.get(work, project_id=project, reference=model)
-        rows = [
-            AliasView(
-                name=alias.name,
-                version_id=alias.version_id,
-                version=f"{row.name}@{versions.get(work, project_id=project, version_id=alias.version_id).number}",
-                moves=alias.moves,
-                moved_at=timestamp(alias.moved_ms),
-            )
-            for alias in versions.aliases(work, project_id=project, model=row.id)
-        ]
-    return listed(rows, [alias.name for alias in rows], has_more=False)
-
-
-@router.get("/models/{model}/aliases/{alias}/history")
-def history(model: Named, alias: Named, context: Ctx, project: Project) -> ListView[AliasMoveView]:
-    """List an alias's moves, oldest first."""
-    with context.registry.read() as work:
-        moves = versions.alias_history(work, project_id=project, model=model, alias=alias)
-    rows = [
-        AliasMoveView(
-            n=move.n,
-            from_version_id=move.from_version_id,
-            to_version_id=move.to_version_id,
-            actor=move.actor,
-            reason=move.reason,
-            at=timestamp(move.at_ms),
-        )
-        for move in moves
-    ]
-    return listed(rows, [move.n for move in rows], has_more=False)
 
 
 def _view(work: Work, row: Version) -> VersionView:

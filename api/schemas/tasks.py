@@ -80,6 +80,7 @@ class JobView(View):
     queue_position: int | None
     attempt: int
     cancel_requested: bool
+    pause_requested: bool
     effective_spec: dict[str, Any] | None
     parent_version_id: str | None
     result_version_id: str | None

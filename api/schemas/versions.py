@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from api.schemas.base import View
+from api.schemas.base import Request, View
+from api.schemas.tasks import Identifier
 
 
 class VersionView(View):
@@ -56,6 +57,29 @@ class AliasView(View):
     version: str
     moves: int
     moved_at: str
+
+
+class RollbackRequest(Request):
+    """Let `latest` name an earlier version."""
+
+    version: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="A number, `name@3`, `name:alias` or a version's id; without it, the parent of what is named now.",
+    )
+    reason: str = Field(default="", max_length=1_000, description="Kept in the alias's history.")
+    expected_version: Identifier | None = Field(
+        default=None, description="Refuse (412) unless the alias names this version now. `If-Match` says the same."
+    )
+
+
+class PromotionRequest(RollbackRequest):
+    """Let an alias name another ready version of its model."""
+
+    version: str = Field(
+        min_length=1, max_length=200, description="A number, `name@3`, `name:alias` or a version's id."
+    )
 
 
 class AliasMoveView(View):

@@ -10,6 +10,7 @@
     ├── MissingError            there is no such thing, or not for this project
     ├── ConflictError           the thing is in the wrong state for it
     │   └── IllegalMoveError    a state change outside the table
+    ├── PreconditionError       the thing is no longer what the caller saw
     ├── NotReadyError           it will be possible later, unasked
     ├── UnavailableError        nothing to serve or store away right now
     ├── LostLeaseError          another worker holds this job now: stop, write nothing
@@ -112,6 +113,12 @@ class IllegalMoveError(ConflictError):
 
     def __init__(self, *, subject: str, state: str, to: str) -> None:
         super().__init__(f"a {subject} that is {state} cannot become {to}")
+
+
+class PreconditionError(StrataError):
+    """The thing changed since the caller looked at it."""
+
+    default_code = "precondition_failed"
 
 
 class NotReadyError(StrataError):

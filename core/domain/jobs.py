@@ -61,8 +61,8 @@ MOVES: Final[dict[JobState, frozenset[JobState]]] = {
 }
 
 TERMINAL: Final = frozenset(state for state, targets in MOVES.items() if not targets)
-# A model is busy while one of its jobs is in one of these states: a paused job keeps its place.
-ACTIVE: Final = frozenset({JobState.RUNNING, JobState.PAUSED})
+# A job in one of these states stands in its model's line. A paused one keeps its place, so nothing behind it starts.
+IN_LINE: Final = frozenset({JobState.QUEUED, JobState.PAUSED})
 OPEN: Final = frozenset(MOVES) - TERMINAL
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, Integer, String, Table, Text
 
 from core.registry.columns import id_column, project_column
 from core.registry.tables import PROJECT
@@ -32,11 +32,12 @@ IDEMPOTENCY: Final = Table(
     Column("key", String(255), primary_key=True),
     Column("route", String(255), nullable=False),
     Column("request_sha256", String(64), nullable=False),
-    # Null while the first request is still being answered.
+    # Null within the transaction that makes the change; nobody else ever sees it so.
     Column("status", Integer),
     Column("headers", JSON(none_as_null=True)),
     Column("body", Text),
     Column("created_ms", BigInteger, nullable=False),
     CheckConstraint("length(request_sha256) = 64", name="request_sha256_whole"),
     CheckConstraint("(status IS NULL) = (body IS NULL)", name="answered_whole"),
+    Index("idempotency_age", "created_ms"),
 )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Row, Select, delete, insert, select, update
 
 from core.domain.errors import ConflictError
 from core.domain.records import Alias, AliasMove, Version
@@ -65,6 +65,20 @@ def point(work: Work, *, name: str, at: Version, actor: str, reason: str) -> Ali
         data={"alias": name, "from": move["from_version_id"], "to": at.id, "reason": reason},
     )
     return Alias(**key, **values)
+
+
+def remove(work: Work, alias: Alias, *, actor: str, reason: str) -> None:
+    """Remove an alias and its history; the model's events go on telling of both. Hold `models.lock` first."""
+    for table in (ALIAS_MOVE, ALIAS):
+        work.connection.execute(delete(table).where(table.c.model_id == alias.model_id, table.c.name == alias.name))
+    events.append(
+        work,
+        subject_id=alias.model_id,
+        project_id=alias.project_id,
+        kind="alias_deleted",
+        actor=actor,
+        data={"alias": alias.name, "from": alias.version_id, "reason": reason},
+    )
 
 
 def history(work: Work, *, model_id: str, name: str) -> tuple[AliasMove, ...]:

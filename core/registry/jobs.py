@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, tuple_, update
+from sqlalchemy import Row, func, insert, or_, select, tuple_, update
 
 from core.domain.errors import ConflictError, LostLeaseError
 from core.domain.identifiers import new_id
@@ -88,6 +88,13 @@ def count_open(work: Work, *, project_id: str) -> int:
     return int(work.connection.execute(query).scalar_one())
 
 
+def any_starting_from(work: Work, version_id: str) -> bool:
+    """Return whether a job that is not over started from a version, or insists on it."""
+    scope = or_(JOB.c.parent_version_id == version_id, JOB.c.expected_parent == version_id)
+    query = select(JOB.c.id).where(scope, JOB.c.state.in_(sorted(OPEN)))
+    return work.connection.execute(query.limit(1)).first() is not None
+
+
 def older_queued(work: Work, job: Job) -> int:
     """Return how many jobs were queued before this one."""
     older = tuple_(JOB.c.created_ms, JOB.c.id) < tuple_(job.created_ms, job.id)
@@ -121,7 +128,7 @@ def move(
     """
     values: dict[str, Any] = {"state": advance(job.state, to=to), **(changes or {})}
     if to is not JobState.RUNNING:
-        values |= {"owner": None, "lease_ms": None, "eta_seconds": None}
+        values |= {"owner": None, "lease_ms": None, "eta_seconds": None, "pause_requested": False}
     if to in TERMINAL:
         values["finished_ms"] = work.now_ms()
     moved = change(work, job, **values)

@@ -23,7 +23,7 @@ from sqlalchemy import (
     false,
 )
 
-from core.domain.jobs import ACTIVE, JobKind, JobState, Phase
+from core.domain.jobs import IN_LINE, JobKind, JobState, Phase
 from core.domain.records import BaseModelState
 from core.domain.versions import VersionState
 from core.registry.columns import METADATA, belongs, id_column, one_of, partial, project_column, quoted
@@ -161,10 +161,11 @@ JOB: Final = Table(
     CheckConstraint("(kind = 'train') = (task_id IS NOT NULL)", name="trains_a_task"),
     CheckConstraint("(state = 'running') = (owner IS NOT NULL AND lease_ms IS NOT NULL)", name="running_is_held"),
     CheckConstraint("state <> 'running' OR fence IS NOT NULL", name="running_is_fenced"),
-    # At most one active job a model: the backstop behind the claim's own query.
-    partial("job_one_active", "model_id", where=f"state IN ({quoted(ACTIVE)})", unique=True),
+    # At most one running job a model: the backstop behind the claim's own query.
+    partial("job_one_running", "model_id", where="state = 'running'", unique=True),
     partial("job_queue", "created_ms", "id", where="state = 'queued'"),
-    partial("job_line", "model_id", "seq", where="state = 'queued'"),
+    partial("job_line", "model_id", "seq", where=f"state IN ({quoted(IN_LINE)})"),
+    partial("job_modelless", "created_ms", where="state = 'queued' AND model_id IS NULL"),
     partial("job_lease", "lease_ms", where="state = 'running'"),
 )
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, insert, or_, select, update
 
 from core.domain.errors import ConflictError
 from core.domain.records import Page, Version
@@ -85,6 +85,17 @@ def of_model(work: Work, model_id: str) -> tuple[Version, ...]:
     """Return every version of a model, by number."""
     query = _ROWS.where(VERSION.c.model_id == model_id).order_by(VERSION.c.number)
     return _all(work, work.connection.execute(query))
+
+
+def is_built_upon(work: Work, version_id: str) -> bool:
+    """Return whether a version that is not deleted has this one as its parent or in its chain."""
+    inside = select(VERSION_CHAIN.c.version_id).where(VERSION_CHAIN.c.delta_version_id == version_id)
+    query = select(VERSION.c.id).where(
+        or_(VERSION.c.parent_id == version_id, VERSION.c.id.in_(inside)),
+        VERSION.c.id != version_id,
+        VERSION.c.state != VersionState.DELETED,
+    )
+    return work.connection.execute(query.limit(1)).first() is not None
 
 
 def page(work: Work, *, model_id: str, cursor: Cursor) -> Page[Version]:

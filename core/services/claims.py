@@ -21,9 +21,10 @@ PROGRESS_EVENT_MS: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class BeatAnswer:
-    """What a holder learns from its heartbeat."""
+    """What a holder learns from its heartbeat: what users ask of it."""
 
-    cancel_requested: bool
+    cancel_requested: bool = False
+    pause_requested: bool = False
 
 
 def claim(work: Work, *, owner: str, lease_seconds: float) -> Job | None:
@@ -50,7 +51,7 @@ def beat(work: Work, *, job_id: str, fence: int, lease_seconds: float) -> BeatAn
     """
     job = jobs.held(work, job_id=job_id, fence=fence)
     jobs.change(work, job, lease_ms=work.now_ms() + round(1000 * lease_seconds))
-    return BeatAnswer(cancel_requested=job.cancel_requested)
+    return BeatAnswer(cancel_requested=job.cancel_requested, pause_requested=job.pause_requested)
 
 
 def record(work: Work, *, job_id: str, fence: int, events: Sequence[job_folder.Event]) -> None:
@@ -86,6 +87,16 @@ def confirm_cancelled(work: Work, *, job_id: str, fence: int) -> Job:
     return end(work, job, to=JobState.CANCELLED, actor=_actor(job))
 
 
+def confirm_paused(work: Work, *, job_id: str, fence: int) -> Job:
+    """Pause the job: its trainer is gone. Back to the queue with it, where resuming was faster.
+
+    Raises:
+        LostLeaseError: see `beat`.
+    """
+    job = jobs.held(work, job_id=job_id, fence=fence)
+    return _let_go(work, job, actor=_actor(job), barren=job.barren, reason="paused")
+
+
 def release(work: Work, *, job_id: str, fence: int) -> Job:
     """Put the job back to its place in the queue: the worker stops in good order.
 
@@ -93,7 +104,7 @@ def release(work: Work, *, job_id: str, fence: int) -> Job:
         LostLeaseError: see `beat`.
     """
     job = jobs.held(work, job_id=job_id, fence=fence)
-    return _requeue(work, job, actor=_actor(job), barren=job.barren, reason="released")
+    return _let_go(work, job, actor=_actor(job), barren=job.barren, reason="released")
 
 
 def sweep(work: Work, *, barren_limit: int) -> tuple[Job, ...]:
@@ -112,14 +123,16 @@ def _take_away(work: Work, job: Job, *, barren_limit: int) -> Job:
     if barren >= barren_limit:
         detail = f"{barren} workers in a row died before a checkpoint"
         return end(work, job, to=JobState.FAILED, actor="sweep", code="poison_job", detail=detail)
-    return _requeue(work, job, actor="sweep", barren=barren, reason="lease_expired")
+    return _let_go(work, job, actor="sweep", barren=barren, reason="lease_expired")
 
 
-def _requeue(work: Work, job: Job, *, actor: str, barren: int, reason: str) -> Job:
+def _let_go(work: Work, job: Job, *, actor: str, barren: int, reason: str) -> Job:
+    """Put the job where its user wants it now that nobody holds it: to its place in the queue, unless asked otherwise."""
     if job.cancel_requested:
         return end(work, job, to=JobState.CANCELLED, actor=actor)
     changes = {"phase": None, "deadline_ms": None, "barren": barren}
-    return jobs.move(work, job, to=JobState.QUEUED, actor=actor, changes=changes, data={"reason": reason})
+    to = JobState.PAUSED if job.pause_requested else JobState.QUEUED
+    return jobs.move(work, job, to=to, actor=actor, changes=changes, data={"reason": reason})
 
 
 def _latest(work: Work, job: Job) -> str | None:

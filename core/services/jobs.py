@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from core.domain.errors import ConflictError, IllegalMoveError, MissingError
+from core.domain.errors import ConflictError, IllegalMoveError
 from core.domain.jobs import JobKind, JobState
 from core.domain.ports import Dispatcher
 from core.domain.records import Event, Job, MetricPoint, Page
@@ -12,9 +12,20 @@ from core.registry import jobs as job_rows
 from core.registry.pages import Cursor, Order
 from core.registry.work import Work
 from core.services import base_models, quotas
-from core.services.claims import BeatAnswer, beat, claim, confirm_cancelled, fail, record, release, sweep
+from core.services.claims import (
+    BeatAnswer,
+    beat,
+    claim,
+    confirm_cancelled,
+    confirm_paused,
+    fail,
+    record,
+    release,
+    sweep,
+)
 from core.services.endings import end
-from core.services.naming import require_model
+from core.services.naming import require_job, require_model
+from core.services.pauses import pause, resume
 
 __all__ = [
     "BeatAnswer",
@@ -22,14 +33,17 @@ __all__ = [
     "cancel",
     "claim",
     "confirm_cancelled",
+    "confirm_paused",
     "events",
     "fail",
     "get",
     "metrics",
     "page",
+    "pause",
     "queue_position",
     "record",
     "release",
+    "resume",
     "retry",
     "sweep",
 ]
@@ -44,7 +58,7 @@ def get(work: Work, *, project_id: str, job_id: str) -> Job:
     Raises:
         MissingError: ``job_not_found``.
     """
-    return _require(job_rows.find(work, project_id=project_id, job_id=job_id))
+    return require_job(work, project_id=project_id, job_id=job_id)
 
 
 def page(  # noqa: PLR0913 - filters and a cursor
@@ -70,7 +84,7 @@ def cancel(work: Work, *, project_id: str, job_id: str) -> Job:
         MissingError: ``job_not_found``.
         IllegalMoveError: ``wrong_state``: the job is over otherwise.
     """
-    job = _require(job_rows.find(work, project_id=project_id, job_id=job_id, lock=True))
+    job = require_job(work, project_id=project_id, job_id=job_id, lock=True)
     if job.state is JobState.CANCELLED or job.cancel_requested:
         return job
     if job.state is not JobState.RUNNING:
@@ -95,7 +109,7 @@ def retry(work: Work, *, project_id: str, job_id: str, dispatcher: Dispatcher) -
         ConflictError: ``wrong_state``: it did not end so, or another job of its task is open or succeeded.
         QuotaError: ``too_many_open_jobs``.
     """
-    job = _require(job_rows.find(work, project_id=project_id, job_id=job_id, lock=True))
+    job = require_job(work, project_id=project_id, job_id=job_id, lock=True)
     if job.state not in _RETRIABLE:
         raise IllegalMoveError(subject="job", state=job.state, to="retried")
     if job.base_model_id is not None:
@@ -126,12 +140,6 @@ def metrics(
     for point in measures.points(work, job_id=job.id, series=series):
         curves.setdefault(point.series, []).append(point)
     return tuple(point for curve in curves.values() for point in _thinned(curve, max_points))
-
-
-def _require(job: Job | None) -> Job:
-    if job is None:
-        raise MissingError("there is no such job", code="job_not_found")
-    return job
 
 
 def _queue_again(work: Work, job: Job, *, dispatcher: Dispatcher) -> Job:

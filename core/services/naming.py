@@ -5,8 +5,8 @@ from typing import Final
 
 from core.domain.errors import InvalidError, MissingError, Place
 from core.domain.identifiers import require_slug
-from core.domain.records import Model
-from core.registry import models
+from core.domain.records import Job, Model
+from core.registry import jobs, models
 from core.registry.work import Work
 
 # A name that looks like an id would make a reference mean two things.
@@ -37,3 +37,15 @@ def require_model(work: Work, *, project_id: str, reference: str) -> Model:
         place = Place(loc=("model",), message="there is no such model", hint="GET /v1/models lists the models")
         raise MissingError(place.message, code="model_not_found", places=[place])
     return found
+
+
+def require_job(work: Work, *, project_id: str, job_id: str, lock: bool = False) -> Job:
+    """Return a job; with ``lock`` it cannot change until the work ends.
+
+    Raises:
+        MissingError: ``job_not_found``.
+    """
+    job = jobs.find(work, project_id=project_id, job_id=job_id, lock=lock)
+    if job is None:
+        raise MissingError("there is no such job", code="job_not_found")
+    return job

@@ -74,6 +74,20 @@ def cancel(context: typer.Context, job: JobId, *, as_json: AsJson = False) -> No
     conclude(session, session.client.jobs.cancel(job), as_json=as_json)
 
 
+@app.command("pause")
+def pause(context: typer.Context, job: JobId, *, as_json: AsJson = False) -> None:
+    """Pause a job; a running one stops at its next step, with a checkpoint. Its model waits for it."""
+    session = session_of(context)
+    conclude(session, session.client.jobs.pause(job), as_json=as_json)
+
+
+@app.command("resume")
+def resume(context: typer.Context, job: JobId, *, as_json: AsJson = False) -> None:
+    """Let a paused job go on from where it stopped."""
+    session = session_of(context)
+    conclude(session, session.client.jobs.resume(job), as_json=as_json)
+
+
 @app.command("retry")
 def retry(context: typer.Context, job: JobId, *, as_json: AsJson = False) -> None:
     """Queue a failed or cancelled job again, as a new one."""

@@ -109,6 +109,8 @@ def conclude(session: Session, job: Job, *, as_json: bool) -> None:
     )
     if job.try_it:
         session.notes.print(f"try: {escape(job.try_it)}", soft_wrap=True)
+    elif job.state == "paused":
+        session.notes.print(f"next: `strata jobs resume {job.id}`")
     elif not job.is_over:
         session.notes.print(f"next: `strata jobs watch {job.id}`")
 

@@ -52,6 +52,14 @@ class Jobs:
         """Ask for a job's end; a running one confirms a moment later."""
         return self._http.one(Job, "POST", f"/v1/jobs/{job_id}/cancel")
 
+    def pause(self, job_id: str) -> Job:
+        """Stop a job so that it can go on later; a running one writes its checkpoint first."""
+        return self._http.one(Job, "POST", f"/v1/jobs/{job_id}/pause")
+
+    def resume(self, job_id: str) -> Job:
+        """Let a paused job go on from its checkpoint, first of its model."""
+        return self._http.one(Job, "POST", f"/v1/jobs/{job_id}/resume")
+
     def retry(self, job_id: str) -> Job:
         """Queue the same task again as a new job."""
         return self._http.one(Job, "POST", f"/v1/jobs/{job_id}/retry")

@@ -95,6 +95,7 @@ class Job(Result):
     task_id: str | None = None
     progress: Progress = Progress()
     queue_position: int | None = None
+    pause_requested: bool = False
     parent_version_id: str | None = None
     result_version_id: str | None = None
     result_version: str | None = None

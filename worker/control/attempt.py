@@ -101,6 +101,10 @@ class Attempt:
 
     def _put_back_or_fail(self, ending: Ending) -> bool:
         desk = self.context.desk
+        if ending.reason is EndReason.PAUSED:
+            self.heart.insist(lambda: desk.confirm_paused(self.claim))
+            log.info("job.paused", job_id=self.claim.job.id)
+            return False
         if ending.reason is EndReason.STOPPED:
             self.heart.insist(lambda: desk.release(self.claim))
             log.info("job.released", job_id=self.claim.job.id)

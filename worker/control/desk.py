@@ -8,6 +8,7 @@ from core.domain.base_facts import BaseFacts
 from core.domain.job_folder import Event, ScoreEvent
 from core.domain.manifest import Manifest
 from core.domain.records import Job
+from core.services.claims import BeatAnswer
 from core.services.trainer_specs import StagingPlan
 
 
@@ -35,8 +36,8 @@ class Desk(Protocol):
     def claim(self) -> Claim | None:
         """Take the next job that may run, or None."""
 
-    def beat(self, claim: Claim) -> bool:
-        """Renew the lease; return whether cancelling was asked for."""
+    def beat(self, claim: Claim) -> BeatAnswer:
+        """Renew the lease; return what users ask of the job."""
 
     def record(self, claim: Claim, events: Sequence[Event]) -> None:
         """Note what the trainer reported."""
@@ -46,6 +47,9 @@ class Desk(Protocol):
 
     def confirm_cancelled(self, claim: Claim) -> None:
         """End the job as cancelled; its trainer is gone."""
+
+    def confirm_paused(self, claim: Claim) -> None:
+        """Pause the job; its trainer is gone."""
 
     def release(self, claim: Claim) -> None:
         """Put the job back to its place in the queue: the worker stops in good order."""

@@ -8,6 +8,7 @@ from typing import Final, Self, TypeVar
 import structlog
 
 from core.domain.errors import LostLeaseError, UnavailableError
+from core.services.claims import BeatAnswer
 from worker.control.context import Timings
 
 log = structlog.get_logger()
@@ -20,16 +21,16 @@ class Heart:
     """Renews a claim's lease until left.
 
     Args:
-        beat: renews the lease; returns whether cancelling was asked for.
+        beat: renews the lease; returns what users ask of the job.
         claimed_at: monotonic time just before the claim was made.
     """
 
-    def __init__(self, beat: Callable[[], bool], *, timings: Timings, claimed_at: float) -> None:
+    def __init__(self, beat: Callable[[], BeatAnswer], *, timings: Timings, claimed_at: float) -> None:
         self._beat = beat
         self._timings = timings
         self._trusted_until = claimed_at + timings.trust
         self._refused = False
-        self._cancel_requested = False
+        self._heard = BeatAnswer()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -44,7 +45,12 @@ class Heart:
     @property
     def cancel_requested(self) -> bool:
         """Whether a user asked for the job's end."""
-        return self._cancel_requested
+        return self._heard.cancel_requested
+
+    @property
+    def pause_requested(self) -> bool:
+        """Whether a user wants the job to stop here and go on later."""
+        return self._heard.pause_requested
 
     @property
     def lost(self) -> bool:
@@ -72,7 +78,7 @@ class Heart:
         while not self._stop.wait(self._timings.beat) and not self._refused:
             started = time.monotonic()
             try:
-                self._cancel_requested = self._beat() or self._cancel_requested
+                self._heard = self._beat()
             except LostLeaseError:
                 self._refused = True
             except UnavailableError as error:

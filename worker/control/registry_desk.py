@@ -6,7 +6,8 @@ from core.domain.base_facts import BaseFacts
 from core.domain.job_folder import Event, ScoreEvent
 from core.domain.manifest import Manifest
 from core.registry.work import Registry
-from core.services import base_models, claims, trainer_specs, versions
+from core.services import base_models, claims, idempotency, trainer_specs, versions
+from core.services.claims import BeatAnswer
 from core.services.trainer_specs import StagingPlan
 from worker.control.desk import Claim
 
@@ -33,11 +34,10 @@ class RegistryDesk:
             left = None if job.deadline_ms is None else (job.deadline_ms - work.now_ms()) / 1000
             return Claim(job=job, fence=job.fence, seconds_left=left)
 
-    def beat(self, claim: Claim) -> bool:
-        """Renew the lease; return whether cancelling was asked for."""
+    def beat(self, claim: Claim) -> BeatAnswer:
+        """Renew the lease; return what users ask of the job."""
         with self._registry.write() as work:
-            answer = claims.beat(work, job_id=claim.job.id, fence=claim.fence, lease_seconds=self._lease_seconds)
-        return answer.cancel_requested
+            return claims.beat(work, job_id=claim.job.id, fence=claim.fence, lease_seconds=self._lease_seconds)
 
     def record(self, claim: Claim, events: Sequence[Event]) -> None:
         """Note what the trainer reported."""
@@ -54,6 +54,11 @@ class RegistryDesk:
         with self._registry.write() as work:
             claims.confirm_cancelled(work, job_id=claim.job.id, fence=claim.fence)
 
+    def confirm_paused(self, claim: Claim) -> None:
+        """Pause the job."""
+        with self._registry.write() as work:
+            claims.confirm_paused(work, job_id=claim.job.id, fence=claim.fence)
+
     def release(self, claim: Claim) -> None:
         """Put the job back to its place in the queue."""
         with self._registry.write() as work:
@@ -66,8 +71,9 @@ class RegistryDesk:
             claims.sweep(work, barren_limit=self._barren_limit)
 
     def sweep(self) -> int:
-        """Take jobs away from holders whose lease ran out; return how many."""
+        """Take jobs away from holders whose lease ran out, and forget old answers; return how many jobs."""
         with self._registry.write() as work:
+            idempotency.prune(work)
             return len(claims.sweep(work, barren_limit=self._barren_limit))
 
     def plan(self, claim: Claim) -> StagingPlan:

@@ -23,6 +23,7 @@ class EndReason(StrEnum):
 
     EXITED = "exited"
     CANCELLED = "cancelled"
+    PAUSED = "paused"
     TIMED_OUT = "timed_out"
     STALLED = "stalled"
     STOPPED = "stopped"
@@ -127,6 +128,7 @@ class Supervisor:
         reasons = {
             EndReason.LOST: self.heart.lost,
             EndReason.CANCELLED: self.heart.cancel_requested,
+            EndReason.PAUSED: self.heart.pause_requested,
             EndReason.STOPPED: self.stop_requested(),
             EndReason.TIMED_OUT: now >= self.deadline,
             EndReason.STALLED: now - heard_at >= self.timings.stall,

@@ -123,16 +123,17 @@ def deepen(registry: Registry, model: Model, *, queued: int, over: int) -> None:
 def test_the_claim_reads_the_queue_by_its_index(registry: Registry, desk: Model) -> None:
     deepen(registry, desk, queued=50, over=3_000)
     with registry.write() as work:
-        compiled = queue.candidates().compile(work.connection, compile_kwargs={"render_postcompile": True})
+        compiled = queue.CANDIDATES.compile(work.connection, compile_kwargs={"render_postcompile": True})
         sqlite = work.connection.dialect.name == "sqlite"
         statement = f"EXPLAIN {'QUERY PLAN ' if sqlite else ''}{compiled}"
         parameters = compiled.construct_params()
         positional = tuple(parameters[name] for name in compiled.positiontup or ())
         rows = work.connection.exec_driver_sql(statement, positional or parameters).all()
     plan = "\n".join(" ".join(map(str, row)) for row in rows)
-    assert "job_queue" in plan
-    assert "job_one_active" in plan
+    assert "job_one_running" in plan
     assert "job_line" in plan
+    assert "SCAN job" not in plan
+    assert "Seq Scan on job" not in plan
 
 
 def test_a_deep_queue_is_claimed_in_order(registry: Registry, desk: Model) -> None:

@@ -82,7 +82,7 @@ def test_progress_and_curves_reach_the_registry(installation: Installation) -> N
 
 @pytest.mark.parametrize(
     ("task", "code"),
-    [("diverge-a", "diverged"), ("crash-a", "crashed"), ("corrupt-a", "corrupt_artefact")],
+    [("diverge-a", "loss_diverged"), ("crash-a", "crashed"), ("corrupt-a", "corrupt_artefact")],
 )
 def test_a_failed_task_leaves_its_code_and_no_version(installation: Installation, task: str, code: str) -> None:
     job = installation.submit(task)
@@ -158,6 +158,30 @@ def test_a_job_cancelled_while_it_runs_leaves_no_version(installation: Installat
 
     assert installation.job(job).state is JobState.CANCELLED
     assert versions_of(installation) == [(0, "ready")]
+
+
+def test_a_paused_job_goes_on_from_its_checkpoint_when_resumed(installation: Installation) -> None:
+    job = installation.submit("pausable-a")
+    behind = installation.submit("ok-b")
+
+    def pause_once_it_runs() -> None:
+        if installation.job(job).step > 0:
+            with installation.registry.write() as work:
+                jobs.pause(work, project_id=PROJECT, job_id=job.id)
+
+    with assembly.open_context(installation.settings) as context:
+        run_next(context, stop_requested=never, chores=pause_once_it_runs)
+        assert not run_next(context, stop_requested=never, chores=nothing)
+    assert installation.job(job).state is JobState.PAUSED
+    assert installation.job(behind).state is JobState.QUEUED
+
+    with installation.registry.write() as work:
+        jobs.resume(work, project_id=PROJECT, job_id=job.id, dispatcher=installation.dispatcher)
+    installation.work_off()
+
+    done = installation.job(job)
+    assert (done.state, done.claims) == (JobState.SUCCEEDED, 2)
+    assert installation.job(behind).state is JobState.SUCCEEDED
 
 
 def test_a_worker_that_stops_puts_its_job_back(installation: Installation) -> None:

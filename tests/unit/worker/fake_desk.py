@@ -10,6 +10,7 @@ from core.domain.job_folder import Event, ScoreEvent
 from core.domain.jobs import JobKind, JobState
 from core.domain.manifest import Manifest
 from core.domain.records import Job
+from core.services.claims import BeatAnswer
 from core.services.trainer_specs import StagedTask, StagingPlan
 from worker.control.context import Timings
 from worker.control.desk import Claim
@@ -35,6 +36,7 @@ def job(*, kind: JobKind = JobKind.TRAIN) -> Job:
         result_version_id=None,
         retry_of=None,
         cancel_requested=False,
+        pause_requested=False,
         owner="me",
         fence=1,
         lease_ms=1,
@@ -71,6 +73,7 @@ class FakeDesk:
     beats: int = 0
     sweeps: int = 0
     cancel_requested: bool = False
+    pause_requested: bool = False
     cancel_wins: bool = False
     lost: bool = False
     away: int = 0
@@ -96,11 +99,11 @@ class FakeDesk:
         self.claimable -= 1
         return Claim(job=job(kind=self.kind), fence=1, seconds_left=self.seconds_left)
 
-    def beat(self, claim: Claim) -> bool:
+    def beat(self, claim: Claim) -> BeatAnswer:
         del claim
         self._enter()
         self.beats += 1
-        return self.cancel_requested
+        return BeatAnswer(cancel_requested=self.cancel_requested, pause_requested=self.pause_requested)
 
     def record(self, claim: Claim, events: Sequence[Event]) -> None:
         del claim
@@ -116,6 +119,10 @@ class FakeDesk:
     def confirm_cancelled(self, claim: Claim) -> None:
         del claim
         self._settle("cancelled")
+
+    def confirm_paused(self, claim: Claim) -> None:
+        del claim
+        self._settle("paused")
 
     def release(self, claim: Claim) -> None:
         del claim
