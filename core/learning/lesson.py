@@ -110,6 +110,20 @@ class Lesson:
         method.composition.begin(self.network, method.adapter, self.pristine)
         if self.recipe.training.gradient_checkpointing:
             self.network.activation_checkpointing_enable({"use_reentrant": False})
+        try:
+            self._train(model, method, held_out, survival)
+            delta = method.composition.delta(method.adapter)
+            method.keep()
+        finally:
+            # However it ended, the caller's network is the parent again.
+            if self.recipe.training.gradient_checkpointing:
+                self.network.activation_checkpointing_disable()
+                self.network.disable_input_require_grads()
+            state = method.adapter.detach()
+            method.composition.end(self.network)
+        return delta, state
+
+    def _train(self, model: Any, method: Method, held_out: HeldOut | None, survival: Survival | None) -> None:
         learner, feed = self._learner(model, method)
         Trainer(
             learner=learner,
@@ -120,14 +134,6 @@ class Lesson:
             stopping=self.watch.stopping,
             **({} if survival is None else _fields(survival)),
         ).run()
-        if self.recipe.training.gradient_checkpointing:
-            self.network.activation_checkpointing_disable()
-            self.network.disable_input_require_grads()
-        delta = method.composition.delta(method.adapter)
-        method.keep()
-        state = method.adapter.detach()
-        method.composition.end(self.network)
-        return delta, state
 
     def remember(self) -> dict[str, dict[str, Tensor]]:
         """Let the memories look at the task, which the caller has merged into the network; return their states."""
