@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from core.settings import Settings
-from strata.client import Client, ServiceUnavailableError, ServiceUnreachableError
+from strata.cli.session import session_of
+from strata.client import AuthenticationError, Client, ServiceUnavailableError, ServiceUnreachableError
 from strata.client.results import BaseModelInfo
 from strata.embedded import first_base_model, service
 from strata.embedded.children import Family, GaveUpError
@@ -35,6 +36,7 @@ class StoppedError(Exception):
 
 
 def up(
+    context: typer.Context,
     *,
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of everything that is kept.", show_default="var/strata")
@@ -49,7 +51,7 @@ def up(
     try:
         settings = _settings(data_dir, port)
         with service.folder_held(settings), _stop_asked() as stop:
-            Embedded(settings, console, stop).run(wait_base=wait_base)
+            Embedded(settings, console, stop, api_key=session_of(context).api_key).run(wait_base=wait_base)
     except (service.CannotStartError, GaveUpError) as error:
         Console(stderr=True, highlight=False).print(f"[bold red]error[/]: {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(1) from error
@@ -58,12 +60,14 @@ def up(
 class Embedded:
     """One run of the embedded service."""
 
-    def __init__(self, settings: Settings, console: Console, stop: threading.Event) -> None:
+    def __init__(
+        self, settings: Settings, console: Console, stop: threading.Event, *, api_key: str | None = None
+    ) -> None:
         self._settings = settings
         self._console = console
         self._stop = stop
         self._family = Family(service.programs(settings), service.environment(settings, os.environ), self._say)
-        self._client = Client(f"http://{settings.api_host}:{settings.api_port}")
+        self._client = Client(f"http://{settings.api_host}:{settings.api_port}", api_key)
 
     def run(self, *, wait_base: bool) -> None:
         """Run until asked to stop.
@@ -90,7 +94,12 @@ class Embedded:
 
     def _become_ready(self, *, wait_base: bool) -> None:
         self._until(self._answers, within=READY_WITHIN_SECONDS, what="the service")
-        base = first_base_model.offer(self._client)
+        try:
+            base = first_base_model.offer(self._client)
+        except AuthenticationError:
+            self._say("strata", "keys are asked for here: STRATA_API_KEY or --api-key, with the scope admin, opens all")
+            self._announce(None)
+            return
         if base is None:
             self._say("strata", "no base model yet: add one with `strata base-models add NAME SOURCE`")
         elif wait_base and base.state == "pending":

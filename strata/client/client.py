@@ -6,6 +6,7 @@ from typing import Any, Final, Self
 
 import httpx
 
+from strata.client.access import Keys, Projects
 from strata.client.generation import Generations
 from strata.client.jobs import Jobs
 from strata.client.resources import BaseModels, Datasets, Evaluations, Methods, Models, Versions
@@ -31,7 +32,7 @@ class Client:
 
     Args:
         base_url: the service's address.
-        api_key: sent as a bearer token; an embedded service on loopback needs none.
+        api_key: sent as a bearer token; a service on this machine needs none until it has one.
         transport: what carries the requests, for tests.
     """
 
@@ -48,6 +49,8 @@ class Client:
         self.versions = Versions(self._http)
         self.evaluations = Evaluations(self._http)
         self.methods = Methods(self._http)
+        self.keys = Keys(self._http)
+        self.projects = Projects(self._http)
         self._generations = Generations(self._http)
 
     def generate(self, model: str, prompt: str | None = None, **fields: Any) -> Generation:

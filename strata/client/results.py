@@ -198,6 +198,37 @@ class Generation(Result):
     @property
     def text(self) -> str:
         """The first choice's text."""
+class ApiKey(Result):
+    """What is known of a key: ``hint`` are its first characters."""
+
+    id: str
+    name: str
+    hint: str
+    scopes: Sequence[str]
+    project_id: str | None = None
+    created_at: str | None = None
+    expires_at: str | None = None
+    last_used_at: str | None = None
+
+
+class NewApiKey(ApiKey):
+    """A key that was just made; ``key`` is shown this once."""
+
+    key: str = Field(repr=False)
+
+
+class Project(Result):
+    """A tenant: its quotas, None where there is no limit, and what it uses of them."""
+
+    id: str
+    name: str
+    max_open_jobs: int | None = None
+    max_bytes: int | None = None
+    max_requests_per_minute: int | None = None
+    open_jobs: int = 0
+    bytes: int = 0
+
+
         return self.choices[0].text if self.choices else ""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fake_service import FakeService
+from fake_service import FakeService, problem
 from rich.console import Console
 
 from core.settings import Settings
@@ -57,3 +57,10 @@ def test_a_base_model_that_cannot_be_read_does_not_stop_the_service(service: Fak
     assert "ready on http" in words
     assert "could not be read: no such wheel; `strata base-models add" in words
     assert "curl" not in words
+
+
+def test_a_registry_with_keys_is_served_all_the_same(service: FakeService, said: Any) -> None:
+    service.on(f"GET /v1/base-models/{NAME}", problem(401, "unauthorized", "show a key"))
+    words = said(wait_base=True)
+    assert "keys are asked for here" in words
+    assert "ready on http" in words
