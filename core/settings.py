@@ -117,9 +117,10 @@ class Settings(BaseSettings):
         description="Longest run of one claim when the task names no timeout_seconds.",
     )
     stall_seconds: float = Field(
-        default=1800.0,
+        default=600.0,
         gt=0,
-        description="A trainer that writes no event for so long is stopped and its job fails as stalled.",
+        description="A trainer that shows no progress (steps, scoring) for so long, and for 20 of its usual steps, "
+        "is stopped and its job fails as stalled.",
     )
     stop_grace_seconds: float = Field(
         default=15.0,

@@ -209,7 +209,21 @@ def free(trainer: FakeTrainer) -> int:
 
 BEHAVIOURS: dict[str, Callable[[FakeTrainer], int]] = {
     each.__name__: each
-    for each in (ok, slow, brief, crash, hang, diverge, killed, unlucky, resumes, pausable, corrupt, empty, free)
+    for each in (
+        ok,
+        slow,
+        brief,
+        crash,
+        hang,
+        diverge,
+        killed,
+        unlucky,
+        resumes,
+        pausable,
+        corrupt,
+        empty,
+        free,
+    )
 }
 
 

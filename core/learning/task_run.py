@@ -218,7 +218,9 @@ class TaskRun:
         """Show that scoring goes on, and stop it if somebody asked."""
         if self.stopping():
             raise CancelledError("stopped while scoring")
-        if self._last_progress is not None:
+        if self._last_progress is None:
+            self.report(PhaseEvent(phase=Phase.PREPARING))
+        else:
             self.report(self._last_progress.model_copy(update={"eta_seconds": None, "values": {}}))
 
     def _fingerprint(self) -> str:

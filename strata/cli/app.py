@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from strata.cli import base_models, generate, jobs, keys, methods, models, tasks, up, versions
+from strata.cli import aliases, base_models, generate, jobs, keys, methods, models, tasks, up, versions
 from strata.cli.session import CommandGroup, Session
 from strata.client.client import DEFAULT_URL
 
@@ -22,6 +22,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(versions.app, name="versions")
+app.add_typer(aliases.app, name="aliases")
 app.add_typer(keys.app, name="keys")
 app.command("up")(up.up)
 app.command("generate")(generate.generate)

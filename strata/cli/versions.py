@@ -4,10 +4,12 @@ from typing import Annotated, Final
 
 import typer
 
+from strata.cli.aliases import conclude
 from strata.cli.output import facts, print_json, print_rows, table
 from strata.cli.session import AsJson, session_of
 
 app: Final = typer.Typer(help="Versions of a model.", no_args_is_help=True)
+Reason = Annotated[str, typer.Option(help="Why; kept in the alias's history.")]
 
 
 @app.command("list")
@@ -63,3 +65,41 @@ def show(
             ("created", found.created_at),
         ],
     )
+
+
+@app.command("promote")
+def promote(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(help="name@3, or a version's id.")],
+    *,
+    alias: Annotated[str, typer.Option(help="The alias that shall name it.")] = "stable",
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let an alias name a version: `strata versions promote helper@3 --alias stable`."""
+    session = session_of(context)
+    found = session.client.versions.get(version)
+    moved = session.client.aliases.promote(str(found.model_id), alias, found.id, reason=reason)
+    conclude(session, moved, as_json=as_json)
+
+
+@app.command("rollback")
+def rollback(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="The model's name or id.")],
+    *,
+    to: Annotated[str | None, typer.Option(help="A number or name@2; without it, the version before.")] = None,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let a model's latest name an earlier version; the next task starts from there."""
+    session = session_of(context)
+    conclude(session, session.client.aliases.rollback(model, to, reason=reason), as_json=as_json)
+
+
+@app.command("delete")
+def delete(context: typer.Context, version: Annotated[str, typer.Argument(help="name@3, or a version's id.")]) -> None:
+    """Delete a version that no alias, version or open job needs."""
+    session = session_of(context)
+    session.client.versions.delete(version)
+    session.notes.print(f"{version} is deleted")

@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 import httpx
 
 from strata.client.access import Keys, Projects
+from strata.client.aliases import Aliases
 from strata.client.generation import Generations
 from strata.client.jobs import Jobs
 from strata.client.resources import BaseModels, Datasets, Evaluations, Methods, Models, Versions
@@ -47,6 +48,7 @@ class Client:
         self.tasks = Tasks(self._http)
         self.jobs = Jobs(self._http)
         self.versions = Versions(self._http)
+        self.aliases = Aliases(self._http)
         self.evaluations = Evaluations(self._http)
         self.methods = Methods(self._http)
         self.keys = Keys(self._http)

@@ -116,6 +116,10 @@ class Versions:
         """Yield a model's versions."""
         return self._http.pages(Version, f"/v1/models/{_part(model)}/versions", {}, limit=limit)
 
+    def delete(self, version: str) -> None:
+        """Delete one that no alias, version or open job needs."""
+        self._http.call("DELETE", f"/v1/versions/{_part(version)}")
+
     def lineage(self, model: str) -> dict[str, Any]:
         """Return the graph of the model's versions and tasks."""
         body: dict[str, Any] = self._http.call("GET", f"/v1/models/{_part(model)}/lineage")

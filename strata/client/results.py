@@ -158,6 +158,27 @@ class Version(Result):
     created_at: str | None = None
 
 
+class Alias(Result):
+    """A movable name for a version: ``version`` as ``model@number``."""
+
+    name: str
+    version_id: str
+    version: str
+    moves: int = 0
+    moved_at: str | None = None
+
+
+class AliasMove(Result):
+    """One move of an alias: who, when and why."""
+
+    n: int
+    from_version_id: str | None = None
+    to_version_id: str
+    actor: str = ""
+    reason: str = ""
+    at: str | None = None
+
+
 class ScoreMatrix(Result):
     """``scores[i][t]``: the score on task ``t`` after task ``i`` was learned, by ``metrics[t]``; None above the diagonal.
 
@@ -177,27 +198,6 @@ class ScoreMatrix(Result):
     density: Sequence[float | None] = ()
 
 
-class Choice(Result):
-    """One answer, or one piece of it in a stream."""
-
-    index: int = 0
-    text: str = ""
-    finish_reason: str | None = None
-
-
-class Generation(Result):
-    """An answer, or a piece of one, and the version that spoke."""
-
-    id: str | None = None
-    model: str | None = None
-    version: str | None = None
-    version_id: str | None = None
-    choices: Sequence[Choice] = ()
-    usage: Mapping[str, int] | None = None
-
-    @property
-    def text(self) -> str:
-        """The first choice's text."""
 class ApiKey(Result):
     """What is known of a key: ``hint`` are its first characters."""
 
@@ -229,6 +229,27 @@ class Project(Result):
     bytes: int = 0
 
 
+class Choice(Result):
+    """One answer, or one piece of it in a stream."""
+
+    index: int = 0
+    text: str = ""
+    finish_reason: str | None = None
+
+
+class Generation(Result):
+    """An answer, or a piece of one, and the version that spoke."""
+
+    id: str | None = None
+    model: str | None = None
+    version: str | None = None
+    version_id: str | None = None
+    choices: Sequence[Choice] = ()
+    usage: Mapping[str, int] | None = None
+
+    @property
+    def text(self) -> str:
+        """The first choice's text."""
         return self.choices[0].text if self.choices else ""
 
 

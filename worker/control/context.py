@@ -18,7 +18,7 @@ class Timings:
     Attributes:
         lease: how long a claim is trusted by others after its last beat.
         run: longest run of a claim whose task names no limit.
-        stall: longest silence of a trainer.
+        stall: longest silence of a trainer whose steps are quick; see `supervisor.STALLED_STEPS`.
         grace: between the polite and the forced stop of a trainer.
         record: least time between two writes of a trainer's events.
         tick: between two looks at the trainer.

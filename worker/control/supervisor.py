@@ -1,14 +1,17 @@
 """Watches over one running computation until it ends, by itself or because it must."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from statistics import median
+from typing import Final
 
 import structlog
 
 from core.domain.errors import LostLeaseError, UnavailableError
-from core.domain.job_folder import ErrorEvent, Event, ScoreEvent
+from core.domain.job_folder import ErrorEvent, Event, ProgressEvent, ScoreEvent
 from worker.control.context import StopRequested, Timings
 from worker.control.desk import Claim, Desk
 from worker.control.event_tail import EventTail
@@ -16,6 +19,11 @@ from worker.control.heart import Heart
 from worker.control.process import ComputeProcess
 
 log = structlog.get_logger()
+
+
+# A trainer that is silent for as long as this many of its usual steps has hung, however slow its steps are.
+STALLED_STEPS: Final = 20
+_REMEMBERED_STEPS: Final = 100
 
 
 class EndReason(StrEnum):
@@ -41,6 +49,27 @@ class Ending:
 
 
 @dataclass(slots=True)
+class Pace:
+    """How long the latest steps took, as this worker saw them arrive; scoring shows itself as steps that repeat."""
+
+    _durations: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_STEPS))
+    _step: int | None = None
+    _at: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """The median duration of a step; 0 before there are two."""
+        return median(self._durations) if self._durations else 0.0
+
+    def note(self, step: int, *, at: float) -> None:
+        """Note that ``step`` is done ``at`` this monotonic time; steps that arrived together share the time between."""
+        if self._step is not None and step > self._step:
+            self._durations.append((at - self._at) / (step - self._step))
+        if self._step is None or step > self._step:
+            self._step, self._at = step, at
+
+
+@dataclass(slots=True)
 class Reports:
     """The trainer's events on their way to the registry: batched, and kept while the registry is away."""
 
@@ -50,6 +79,7 @@ class Reports:
     scores: list[ScoreEvent] = field(default_factory=list)
     error: ErrorEvent | None = None
     heard_at: float = field(default_factory=time.monotonic)
+    pace: Pace = field(default_factory=Pace)
     _waiting: list[Event] = field(default_factory=list)
     _sent_at: float = 0.0
 
@@ -58,6 +88,9 @@ class Reports:
         events = self.tail.read()
         if events:
             self.heard_at = time.monotonic()
+        steps = [event.step for event in events if isinstance(event, ProgressEvent)]
+        if steps:
+            self.pace.note(max(steps), at=self.heard_at)
         for event in events:
             if isinstance(event, ScoreEvent):
                 self.scores.append(event)
@@ -116,14 +149,14 @@ class Supervisor:
     def _wait(self, process: ComputeProcess, reports: Reports) -> EndReason:
         while process.exit_code() is None:
             reports.collect()
-            reason = self._reason_to_stop(reports.heard_at)
+            reason = self._reason_to_stop(reports)
             if reason is not None:
                 return reason
             self.chores()
             time.sleep(self.timings.tick)
         return EndReason.EXITED
 
-    def _reason_to_stop(self, heard_at: float) -> EndReason | None:
+    def _reason_to_stop(self, reports: Reports) -> EndReason | None:
         now = time.monotonic()
         reasons = {
             EndReason.LOST: self.heart.lost,
@@ -131,7 +164,7 @@ class Supervisor:
             EndReason.PAUSED: self.heart.pause_requested,
             EndReason.STOPPED: self.stop_requested(),
             EndReason.TIMED_OUT: now >= self.deadline,
-            EndReason.STALLED: now - heard_at >= self.timings.stall,
+            EndReason.STALLED: now - reports.heard_at >= max(self.timings.stall, STALLED_STEPS * reports.pace.seconds),
         }
         return next((reason for reason, holds in reasons.items() if holds), None)
 
