@@ -161,6 +161,9 @@ def test_every_change_names_the_key_that_made_it(door: Door, admin: Tenant) -> N
     admin.ok("POST", f"/v1/jobs/{things['waiting_job']}/retry")
     admin.ok("POST", "/v1/base-models", json={"name": "other", "source": "folder:/models/other"})
     admin.ok("PATCH", "/v1/projects/own", json={"max_open_jobs": 9})
+    admin.ok("POST", "/v1/models/linnet/rollback", json={"version": "0"})
+    admin.ok("PUT", "/v1/models/linnet/aliases/best", json={"version": "1"})
+    admin.ok("DELETE", "/v1/models/linnet/aliases/best")
     admin.ok("DELETE", f"/v1/datasets/{admin.upload(label='lone', start=700)['id']}")
     admin.ok("DELETE", f"/v1/keys/{things['key']}")
     with door.registry.read() as work:
@@ -169,7 +172,8 @@ def test_every_change_names_the_key_that_made_it(door: Door, admin: Tenant) -> N
         ).all()
         moves = work.connection.scalars(select(tables.ALIAS_MOVE.c.actor)).all()
     made = {row.kind if row.to_state is None else row.to_state for row in rows if row.actor == admin.key_id}
-    assert made == {"created", "deleted", "revoked", "alias_moved", "ready", "queued", "cancelled"}
+    told = {"created", "deleted", "revoked", "alias_moved", "alias_deleted", "ready", "queued", "cancelled"}
+    assert made == told
     others = {row.actor for row in rows} | set(moves)
     assert others - {"worker-1"} == {admin.key_id, "user"}, "user made the base model, before there was a key"
     assert all(row.subject_id.startswith(("job_", "base_")) for row in rows if row.actor == "user")

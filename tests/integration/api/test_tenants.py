@@ -27,7 +27,11 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 OF_THE_INSTALLATION = {"name"}
 # Bodies that would be right if the path were: else a refused body would hide what the path says.
-BODIES: dict[str, Any] = {"PATCH /v1/projects/{project_id}": {"max_open_jobs": 7}}
+BODIES: dict[str, Any] = {
+    "PATCH /v1/projects/{project_id}": {"max_open_jobs": 7},
+    "PUT /v1/models/{model}/aliases/{alias}": {"version": "0"},
+    "POST /v1/models/{model}/rollback": {"version": "0"},
+}
 REQUEST_ID = {"X-Request-Id": "req-of-the-test"}
 Answer = tuple[int, str, dict[str, str]]
 
@@ -92,7 +96,14 @@ def rows_of(door: Door, project_id: str) -> dict[str, list[Any]]:
         }
 
 
-def test_every_part_of_a_path_is_known_to_this_matrix() -> None:
+def test_every_part_of_a_path_and_every_body_is_known_to_this_matrix() -> None:
+    with_bodies = {
+        f"{method.upper()} {path}"
+        for path, methods in document()["paths"].items()
+        for method, call in methods.items()
+        if "{" in path and "requestBody" in call
+    }
+    assert set(BODIES) == with_bodies
     assert {name for _, _, parameters in operations() for name in parameters} <= set(KINDS)
 
 
@@ -145,6 +156,9 @@ def references(things: dict[str, str], own: dict[str, str]) -> Iterator[tuple[st
     yield "POST", "/v1/tasks", {"json": {**task, "dataset_id": things["dataset"]}}
     yield "POST", "/v1/tasks", {"json": {**task, "eval_dataset_id": things["dataset"]}}
     yield "POST", "/v1/tasks", {"json": {**task, "expected_parent": things["version"]}}
+    for version in (things["version"], things["numbered"], things["aliased"]):
+        yield "PUT", f"/v1/models/{own['model']}/aliases/latest", {"json": {"version": version}}
+        yield "POST", f"/v1/models/{own['model']}/rollback", {"json": {"version": version}}
     for kind in ("version", "numbered", "aliased", "model", "model_name"):
         yield "POST", "/v1/generate", {"json": {"model": things[kind], "prompt": "x"}}
     yield "POST", "/v1/generate", {"json": {"model": own["model"], "task": f"{things['model_name']}-task", "input": {}}}
