@@ -95,6 +95,13 @@ class Settings(BaseSettings):
         description="Claims in a row that may end without a new checkpoint before the job fails as poison_job.",
     )
 
+    retention_seconds: float = Field(
+        default=24 * 3600.0,
+        gt=0,
+        description="What nothing refers to (uploads that broke off, files of deleted or lost things) is removed once "
+        "it is this old.",
+    )
+
     # Training.
     device: str = Field(
         default="auto",

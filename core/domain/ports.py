@@ -24,6 +24,9 @@ class ArtefactStore(Protocol):
     def delete(self, key: str) -> None:
         """Remove ``key`` and all below it; no error when it is absent."""
 
+    def stale(self, *, older_than_seconds: float) -> Iterator[str]:
+        """Yield the keys of versions, complete or not, that were not written to for so long."""
+
 
 class BlobStore(Protocol):
     """Content-addressed files: uploaded datasets."""
@@ -36,6 +39,9 @@ class BlobStore(Protocol):
 
     def delete(self, sha256: str) -> None:
         """Remove the blob; no error when it is absent."""
+
+    def stale(self, *, older_than_seconds: float) -> Iterator[str]:
+        """Yield the hashes of the blobs that were stored longer ago."""
 
 
 class Generator(Protocol):

@@ -86,6 +86,11 @@ def content_users(work: Work, sha256: str) -> int:
     return int(work.connection.execute(query).scalar_one())
 
 
+def living_contents(work: Work) -> set[str]:
+    """Return the hashes of all living datasets, of all projects."""
+    return set(work.connection.scalars(select(DATASET.c.sha256).where(DATASET.c.deleted_ms.is_(None))))
+
+
 def mark_deleted(work: Work, dataset_id: str) -> None:
     """End the dataset's life."""
     work.connection.execute(update(DATASET).where(DATASET.c.id == dataset_id).values(deleted_ms=work.now_ms()))

@@ -1,6 +1,6 @@
 """Rows of `job`: reading, creating, and the one function by which a job's state changes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Row, func, insert, or_, select, tuple_, update
@@ -86,6 +86,18 @@ def count_open(work: Work, *, project_id: str) -> int:
     """Return how many of the project's jobs are not over."""
     query = select(func.count()).where(JOB.c.project_id == project_id, JOB.c.state.in_(sorted(OPEN)))
     return int(work.connection.execute(query).scalar_one())
+
+
+def any_running(work: Work, *, model_id: str) -> bool:
+    """Return whether a job of the model runs."""
+    query = select(JOB.c.id).where(JOB.c.model_id == model_id, JOB.c.state == JobState.RUNNING)
+    return work.connection.execute(query.limit(1)).first() is not None
+
+
+def states_by_id(work: Work, job_ids: Collection[str]) -> dict[str, tuple[JobState, str | None]]:
+    """Return state and model of some jobs, whatever their project, by their ids."""
+    query = select(JOB.c.id, JOB.c.state, JOB.c.model_id).where(JOB.c.id.in_(job_ids))
+    return {row.id: (JobState(row.state), row.model_id) for row in work.connection.execute(query)}
 
 
 def any_starting_from(work: Work, version_id: str) -> bool:

@@ -55,6 +55,13 @@ def lock(work: Work, model_id: str) -> None:
     work.connection.execute(select(MODEL.c.id).where(MODEL.c.id == model_id).with_for_update()).one()
 
 
+def lock_if_there(work: Work, model_id: str) -> bool:
+    """Hold the model's row as `lock` does; return False if there is none."""
+    return (
+        work.connection.execute(select(MODEL.c.id).where(MODEL.c.id == model_id).with_for_update()).first() is not None
+    )
+
+
 def _counted(work: Work, model_id: str, column: Column[Any]) -> int:
     growth = update(MODEL).where(MODEL.c.id == model_id).values({column: column + 1}).returning(column)
     return int(work.connection.execute(growth).scalar_one())

@@ -12,7 +12,7 @@ from core.domain.versions import VersionState, advance
 from core.registry import events
 from core.registry.pages import Cursor, fetch
 from core.registry.rows import columns
-from core.registry.tables import VERSION, VERSION_CHAIN
+from core.registry.tables import MODEL, VERSION, VERSION_CHAIN
 from core.registry.work import Work
 
 _ROWS = select(*columns(VERSION, Version, without=frozenset({"chain"})))
@@ -96,6 +96,17 @@ def is_built_upon(work: Work, version_id: str) -> bool:
         VERSION.c.state != VersionState.DELETED,
     )
     return work.connection.execute(query.limit(1)).first() is not None
+
+
+def needed_artefacts(work: Work) -> set[str]:
+    """Return the keys of all artefacts in the chains of living models' versions that are not deleted."""
+    whole = (
+        select(VERSION_CHAIN.c.delta_version_id)
+        .join(VERSION, VERSION.c.id == VERSION_CHAIN.c.version_id)
+        .join(MODEL, MODEL.c.id == VERSION.c.model_id)
+        .where(VERSION.c.state != VersionState.DELETED, MODEL.c.deleted_ms.is_(None))
+    )
+    return {str(key) for key in work.connection.scalars(select(VERSION.c.artefact).where(VERSION.c.id.in_(whole)))}
 
 
 def page(work: Work, *, model_id: str, cursor: Cursor) -> Page[Version]:

@@ -49,6 +49,12 @@ def publish(
     return version
 
 
+def model_of(artefact: str) -> str | None:
+    """Return the id of the model whose version an artefact's key is made for; None for a key of another kind."""
+    key = _KEY.match(artefact)
+    return key["model"] if key else None
+
+
 def mark_corrupt(work: Work, *, version_id: str, reason: str) -> Version:
     """Take a version that failed verification out of service: its aliases return to the last ready ancestor.
 

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +13,8 @@ from core.storage import durable, manifests
 
 # Keys are minted by the server, e.g. versions/<project>/<model>/<manifest sha256>: plain parts, none hidden.
 _KEY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\Z")
-_STAGING: Final = ".staging"
+# Folders on their way in or out; what lies here for long was left by a crash.
+STAGING: Final = ".staging"
 
 
 class LocalArtefactStore:
@@ -60,12 +63,19 @@ class LocalArtefactStore:
         """Remove ``key`` and all below it; no error when it is absent."""
         place = self._place(key)
         if place.is_dir():
-            doomed = self._root / _STAGING / new_id("del")
+            doomed = self._root / STAGING / new_id("del")
             durable.move(place, doomed)
             durable.remove_tree(doomed)
 
+    def stale(self, *, older_than_seconds: float) -> Iterator[str]:
+        """Yield the keys of versions that were not written to for so long."""
+        latest = time.time() - older_than_seconds
+        for place in sorted(self._root.glob("versions/*/*/*")):
+            if place.is_dir() and place.stat().st_mtime <= latest:
+                yield place.relative_to(self._root).as_posix()
+
     def _install(self, folder: Path, place: Path) -> None:
-        staged = self._root / _STAGING / new_id("put")
+        staged = self._root / STAGING / new_id("put")
         try:
             manifests.verify(self._copy(folder, staged))
             durable.sync_tree(staged)

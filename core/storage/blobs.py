@@ -1,6 +1,8 @@
 """Uploaded datasets in a local folder, one file each, named by the SHA-256 of its content."""
 
 import re
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +41,13 @@ class LocalBlobStore:
     def delete(self, sha256: str) -> None:
         """Remove the blob; no error when it is absent."""
         self._place(sha256).unlink(missing_ok=True)
+
+    def stale(self, *, older_than_seconds: float) -> Iterator[str]:
+        """Yield the hashes of the blobs that were stored longer ago."""
+        latest = time.time() - older_than_seconds
+        for path in sorted(self._root.glob("*")):
+            if _SHA256.match(path.name) and path.stat().st_mtime <= latest:
+                yield path.name
 
     def _place(self, sha256: str) -> Path:
         if not _SHA256.match(sha256):

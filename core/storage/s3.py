@@ -5,6 +5,7 @@ the same as on disk: its manifest is written last and removed first.
 """
 
 import hashlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,10 +69,14 @@ class Bucket:
 
     def keys(self, below: str) -> Iterator[str]:
         """Yield the keys that begin with ``below``, without the installation's prefix."""
+        yield from (key for key, _ in self.written(below))
+
+    def written(self, below: str) -> Iterator[tuple[str, float]]:
+        """Yield the keys that begin with ``below`` with the time, in seconds since the epoch, of their last writing."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=self.prefix + below)
         for page in pages:
             for item in page.get("Contents", ()):
-                yield str(item["Key"]).removeprefix(self.prefix)
+                yield str(item["Key"]).removeprefix(self.prefix), item["LastModified"].timestamp()
 
     def delete(self, keys: list[str]) -> None:
         """Remove objects; those that are absent are no error."""
@@ -132,6 +137,15 @@ class S3ArtefactStore:
         self._bucket.delete([name for name in found if name.endswith(f"/{manifests.NAME}")])
         self._bucket.delete(found)
 
+    def stale(self, *, older_than_seconds: float) -> Iterator[str]:
+        """Yield the keys of versions of which no object was written for so long."""
+        written: dict[str, float] = {}
+        for name, at in self._bucket.written("artefacts/versions/"):
+            key = name.removeprefix("artefacts/").rpartition("/")[0]
+            written[key] = max(at, written.get(key, 0.0))
+        latest = time.time() - older_than_seconds
+        yield from sorted(key for key, at in written.items() if at <= latest)
+
     def _manifest_sha256(self, key: str) -> str | None:
         copy = self._scratch / new_id("get")
         try:
@@ -172,6 +186,11 @@ class S3BlobStore:
         """Remove the blob; no error when it is absent."""
         self._cache.delete(sha256)
         self._bucket.delete([f"blobs/{sha256}"])
+
+    def stale(self, *, older_than_seconds: float) -> Iterator[str]:
+        """Yield the hashes of the blobs that were stored longer ago."""
+        latest = time.time() - older_than_seconds
+        yield from (name.removeprefix("blobs/") for name, at in self._bucket.written("blobs/") if at <= latest)
 
     def _downloaded(self, sha256: str) -> Path:
         durable.make_folder(self._folder)

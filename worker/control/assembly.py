@@ -11,7 +11,9 @@ from core.domain.identifiers import new_id
 from core.registry.work import Registry
 from core.settings import Settings
 from core.storage import opening
+from core.storage.artefacts import STAGING
 from core.storage.durable import make_folder
+from worker.control.collection import Collector
 from worker.control.context import Compute, Timings, WorkerContext
 from worker.control.engine import EngineNotifier
 from worker.control.registry_desk import RegistryDesk
@@ -37,16 +39,26 @@ def _build(settings: Settings, registry: Registry) -> WorkerContext:
         barren_limit=settings.barren_limit,
     )
     secret = settings.engine_secret
+    artefacts = opening.artefact_store(settings.artefacts_dir, **settings.storage)
+    blobs = opening.blob_store(settings.blobs_dir, **settings.storage)
     return WorkerContext(
         desk=desk,
-        artefacts=opening.artefact_store(settings.artefacts_dir, **settings.storage),
-        blobs=opening.blob_store(settings.blobs_dir, **settings.storage),
+        artefacts=artefacts,
+        blobs=blobs,
         jobs_dir=settings.jobs_dir,
         base_models_dir=settings.base_models_dir,
         compute=_compute(settings),
         timings=_timings(settings),
         notify_engine=EngineNotifier(settings.engine_address, secret.get_secret_value() if secret else None),
         min_free_bytes=settings.min_free_bytes,
+        collect=Collector(
+            registry=registry,
+            artefacts=artefacts,
+            blobs=blobs,
+            jobs_dir=settings.jobs_dir,
+            scratch=(settings.uploads_dir, settings.artefacts_dir / STAGING),
+            older_than_seconds=settings.retention_seconds,
+        ),
     )
 
 

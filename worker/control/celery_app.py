@@ -59,6 +59,7 @@ def _work(settings: Settings) -> None:
     with assembly.open_context(settings) as context:
         sweeper = Sweeper(context.desk, every_seconds=settings.sweep_seconds)
         sweeper()
+        context.collect()
         try:
             run_until_idle(context, stop_requested=_is_draining, sweeper=sweeper)
         except UnavailableError as error:

@@ -64,6 +64,7 @@ class WorkerContext:
     Attributes:
         notify_engine: tells the engine to look for new versions; never raises.
         min_free_bytes: what must stay free on the disk of the job folders.
+        collect: removes garbage when it is time for it; never raises.
     """
 
     desk: Desk
@@ -75,3 +76,4 @@ class WorkerContext:
     timings: Timings
     notify_engine: Notify
     min_free_bytes: int
+    collect: Callable[[], None]

@@ -80,6 +80,7 @@ def poll(context: WorkerContext, *, stop: threading.Event) -> None:
     sweeper = Sweeper(context.desk, every_seconds=context.timings.sweep)
     while not stop.is_set():
         sweeper()
+        context.collect()
         try:
             run_until_idle(context, stop_requested=stop.is_set, sweeper=sweeper)
         except UnavailableError as error:

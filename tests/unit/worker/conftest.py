@@ -43,4 +43,5 @@ def context(tmp_path: Path, desk: FakeDesk, told: list[str]) -> WorkerContext:
         timings=QUICK,
         notify_engine=lambda: told.append("refresh"),
         min_free_bytes=0,
+        collect=lambda: None,
     )
