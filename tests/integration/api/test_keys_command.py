@@ -1,6 +1,7 @@
 """The operator's command: keys and quotas on the registry itself, without a running service."""
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from api.keys import app
 from core.registry import tables
 
 Run = Callable[..., Result]
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "open-it-to-others.md"
 
 
 @pytest.fixture
@@ -84,3 +86,10 @@ def test_what_cannot_be_is_one_line(run: Run, tmp_path: Path) -> None:
     bare = CliRunner().invoke(app, ["create", "ops", "--scope", "read"], env=elsewhere)
     assert bare.exit_code == 1
     assert "python -m migrations" in bare.stderr
+
+
+def test_the_commands_of_the_how_to_page_run_as_printed(run: Run) -> None:
+    printed = re.findall(r"^python -m api\.keys (.+)$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(printed) == 3
+    for line in printed:
+        assert run(*shlex.split(line, comments=True)).exit_code == 0, line
