@@ -19,12 +19,13 @@ from api import scopes
 from api.schemas.generation import GenerationRequest
 from api.schemas.keys import KeyRequest, ProjectRequest
 from api.schemas.models import BaseModelRequest, ModelRequest
-from api.schemas.tasks import TaskRequest
+from api.schemas.tasks import EstimateRequest, TaskRequest
 from api.schemas.versions import PromotionRequest, RollbackRequest
 
 FILE: Final = Path(__file__).resolve().parent.parent / "openapi.json"
 # Bodies that routes read themselves, see `api.bodies.described`.
 _BODIES: Final = (
+    EstimateRequest,
     BaseModelRequest,
     GenerationRequest,
     KeyRequest,

@@ -13,6 +13,7 @@ SCOPES: Final[dict[str, Scope | None]] = {
     "GET /v1/models/{model}": Scope.READ,
     "DELETE /v1/models/{model}": Scope.TRAIN,
     "POST /v1/tasks": Scope.TRAIN,
+    "POST /v1/tasks/estimate": Scope.TRAIN,
     "GET /v1/tasks": Scope.READ,
     "GET /v1/tasks/{task_id}": Scope.READ,
     "GET /v1/jobs": Scope.READ,

@@ -49,6 +49,19 @@ def store(
     return result
 
 
+def rehearse(
+    context: Context,
+    files: Mapping[str, ReceivedFile],
+    *,
+    project_id: str,
+    then: Callable[[Work, Mapping[str, Dataset]], T],
+) -> T:
+    """Return what ``then`` would, as `store` would call it, and leave nothing behind."""
+    with context.registry.rehearse() as work:
+        rows = {part: _register(work, file, project_id=project_id) for part, file in files.items()}
+        return then(work, rows)
+
+
 def _transact(
     registry: Registry,
     files: Mapping[str, ReceivedFile],

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from api import bodies
 from api.context import Context
 from api.multipart import Form, FormReader, Limits, ReceivedFile
-from api.schemas.tasks import TaskFields, TaskRequest
+from api.schemas.tasks import EstimateRequest, TaskFields, TaskRequest
 from core.datasets import rows
 from core.datasets.split import refuse_leak
 from core.domain import strict_json
@@ -15,7 +15,10 @@ from core.domain.errors import InvalidError, MalformedError, Place
 from core.domain.records import Dataset
 from core.services import datasets
 
-TEXTS: Final = ("model", "name", "spec", "dataset_id", "eval_dataset_id", "expected_parent")
+F = TypeVar("F", bound=TaskFields)
+
+TEXTS: Final = ("model", "name", "spec", "dataset_id", "eval_dataset_id", "expected_parent", "dry_run")
+_FLAGS: Final = {"true": True, "false": False}
 FILES: Final = ("file", "eval_file")
 
 _FILE_SCHEMA: Final = {"type": "string", "format": "binary", "description": "JSON Lines, one row a line."}
@@ -28,22 +31,21 @@ def _multipart(properties: Mapping[str, Any], required: Sequence[str]) -> dict[s
 
 
 DATASET_BODY: Final = {"requestBody": {"required": True, "content": _multipart({"file": _FILE_SCHEMA}, ["file"])}}
-TASK_BODY: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            **_multipart(
-                {
-                    **dict.fromkeys(FILES, _FILE_SCHEMA),
-                    **dict.fromkeys(TEXTS, _TEXT_SCHEMA),
-                    "spec": {"type": "string", "description": "A TaskSpec as JSON."},
-                },
-                ["model", "name"],
-            ),
-            **bodies.described(TaskRequest)["requestBody"]["content"],
-        },
-    }
+_FORM: Final = {
+    **dict.fromkeys(FILES, _FILE_SCHEMA),
+    **dict.fromkeys(TEXTS, _TEXT_SCHEMA),
+    "spec": {"type": "string", "description": "A TaskSpec as JSON."},
+    "dry_run": {"type": "string", "enum": [*_FLAGS]},
 }
+
+
+def _task_body(request: type[TaskFields], required: Sequence[str]) -> dict[str, Any]:
+    content = {**_multipart(_FORM, required), **bodies.described(request)["requestBody"]["content"]}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+TASK_BODY: Final = _task_body(TaskRequest, ["model", "name"])
+ESTIMATE_BODY: Final = _task_body(EstimateRequest, ["model"])
 
 
 def form(
@@ -66,7 +68,7 @@ def require_file(received: Form) -> Mapping[str, ReceivedFile]:
     return received.files
 
 
-def task_fields(received: Form) -> TaskFields:
+def task_fields(received: Form, *, kind: type[F]) -> F:
     """Return what the texts of a form say of a task.
 
     Raises:
@@ -76,7 +78,9 @@ def task_fields(received: Form) -> TaskFields:
         name: strict_json.loads(text, loc=(name,)) if name == "spec" else _text(name, text)
         for name, text in received.texts.items()
     }
-    fields = bodies.parse(values, TaskFields)
+    if "dry_run" in values:
+        values["dry_run"] = _FLAGS.get(values["dry_run"], values["dry_run"])
+    fields = bodies.parse(values, kind)
     if ("file" in received.files) == (fields.dataset_id is not None):
         raise _missing("file", "give either a file or a dataset_id")
     if "eval_file" in received.files and fields.eval_dataset_id is not None:

@@ -1,6 +1,7 @@
 """`/v1/tasks`: what is to be learned."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -12,10 +13,18 @@ from api.dependencies import BaseUrl, Ctx, Named, Paging, Project
 from api.idempotency import Once, OnceOnly, answer, content_of
 from api.multipart import ReceivedFile
 from api.schemas.base import ListView, listed
-from api.schemas.tasks import JobView, TaskFields, TaskRequest, TaskView
-from core.domain.records import Dataset
+from api.schemas.tasks import (
+    EstimateFields,
+    EstimateRequest,
+    EstimateView,
+    JobView,
+    TaskFields,
+    TaskRequest,
+    TaskView,
+)
+from core.domain.records import Dataset, Job, Task
 from core.registry.work import Work
-from core.services import tasks
+from core.services import estimates, tasks
 from core.services.idempotency import Answer
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
@@ -28,9 +37,21 @@ async def submit(request: Request, context: Ctx, project: Project, base_url: Bas
     if bodies.media_type(request)[0] == "multipart/form-data":
         with uploads.form(context, files=uploads.FILES, texts=uploads.TEXTS) as reader:
             received = await reader.read(request)
-            fields = uploads.task_fields(received)
+            fields = uploads.task_fields(received, kind=TaskFields)
             return await run_in_threadpool(poster.post, fields, received.files)
     return await run_in_threadpool(poster.post, await bodies.read(request, TaskRequest), {})
+
+
+@router.post("/estimate", response_model=EstimateView, openapi_extra=uploads.ESTIMATE_BODY)
+async def estimate(request: Request, context: Ctx, project: Project, base_url: BaseUrl, once: OnceOnly) -> Response:
+    """Check a task as if it were posted, and say what it will take; nothing is queued or kept."""
+    poster = _Poster(context, project, base_url, once)
+    if bodies.media_type(request)[0] == "multipart/form-data":
+        with uploads.form(context, files=uploads.FILES, texts=uploads.TEXTS) as reader:
+            received = await reader.read(request)
+            fields = uploads.task_fields(received, kind=EstimateFields)
+            return await run_in_threadpool(poster.estimate, fields, received.files)
+    return await run_in_threadpool(poster.estimate, await bodies.read(request, EstimateRequest), {})
 
 
 @router.get("")
@@ -63,26 +84,44 @@ class _Poster:
         self._once = once
 
     def post(self, fields: TaskFields, files: Mapping[str, ReceivedFile]) -> Response:
-        """Answer with the queued job."""
-        context, project_id, content = self._context, self._project_id, content_of(fields, files)
+        """Answer with the queued job, or with the estimate of a dry run."""
+        if fields.dry_run:
+            return self.estimate(fields, files)
+        content = content_of(fields, files)
         if known := self._once.recall(content):
             return known
-        uploads.check_evaluation(context, fields, files, project_id=project_id)
-
-        def submit(work: Work, stored: Mapping[str, Dataset]) -> Answer:
-            submission = tasks.TaskSubmission(
-                model=fields.model,
-                name=fields.name,
-                dataset_id=stored["file"].id if "file" in stored else fields.dataset_id or "",
-                eval_dataset_id=stored["eval_file"].id if "eval_file" in stored else fields.eval_dataset_id,
-                spec=fields.spec,
-                expected_parent=fields.expected_parent,
-            )
-            _, job = tasks.submit(work, project_id=project_id, submission=submission, dispatcher=context.dispatcher)
-            view = views.job(context, work, job, base_url=self._base_url)
-            return answer(202, view, {"Location": f"/v1/jobs/{job.id}"})
+        uploads.check_evaluation(self._context, fields, files, project_id=self._project_id)
 
         def submit_once(work: Work, stored: Mapping[str, Dataset]) -> Response:
-            return self._once.settle(work, lambda _: submit(work, stored), content=content)
+            return self._once.settle(work, lambda _: self._queue(work, fields, stored), content=content)
 
-        return storing.store(context, files, project_id=project_id, then=submit_once)
+        return storing.store(self._context, files, project_id=self._project_id, then=submit_once)
+
+    def estimate(self, fields: TaskFields, files: Mapping[str, ReceivedFile]) -> Response:
+        """Answer with what the task would take."""
+        uploads.check_evaluation(self._context, fields, files, project_id=self._project_id)
+
+        def rehearse(work: Work, stored: Mapping[str, Dataset]) -> EstimateView:
+            task, job = self._submit(work, fields, stored)
+            figures = asdict(estimates.estimate(work, job))
+            return EstimateView(effective_spec=dict(task.spec), **figures)
+
+        view = storing.rehearse(self._context, files, project_id=self._project_id, then=rehearse)
+        return Response(view.model_dump_json(), media_type="application/json")
+
+    def _queue(self, work: Work, fields: TaskFields, stored: Mapping[str, Dataset]) -> Answer:
+        _, job = self._submit(work, fields, stored)
+        view = views.job(self._context, work, job, base_url=self._base_url)
+        return answer(202, view, {"Location": f"/v1/jobs/{job.id}"})
+
+    def _submit(self, work: Work, fields: TaskFields, stored: Mapping[str, Dataset]) -> tuple[Task, Job]:
+        submission = tasks.TaskSubmission(
+            model=fields.model,
+            name=fields.name,
+            dataset_id=stored["file"].id if "file" in stored else fields.dataset_id or "",
+            eval_dataset_id=stored["eval_file"].id if "eval_file" in stored else fields.eval_dataset_id,
+            spec=fields.spec,
+            expected_parent=fields.expected_parent,
+        )
+        dispatcher = self._context.dispatcher
+        return tasks.submit(work, project_id=self._project_id, submission=submission, dispatcher=dispatcher)

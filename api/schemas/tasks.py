@@ -1,6 +1,7 @@
 """Tasks and jobs."""
 
 from typing import Annotated, Any, Literal
+from uuid import uuid4
 
 from pydantic import Field
 
@@ -25,6 +26,21 @@ class TaskFields(Request):
     expected_parent: Identifier | None = Field(
         default=None, description="Refuse the task unless this version is the model's head."
     )
+    dry_run: bool = Field(
+        default=False, description="Check and estimate only: 200 with the estimate, and nothing is queued or kept."
+    )
+
+
+class EstimateFields(TaskFields):
+    """What is said of a task that shall only be estimated; the name may be left out."""
+
+    name: Slug = Field(default_factory=lambda: f"estimate-{uuid4().hex}", description="Unique in its model.")
+
+
+class EstimateRequest(EstimateFields):
+    """Estimate a task on a dataset that is already here."""
+
+    dataset_id: Identifier
 
 
 class TaskRequest(TaskFields):
@@ -45,6 +61,26 @@ class TaskView(View):
     effective_spec: dict[str, Any]
     template: dict[str, Any]
     created_at: str
+
+
+class FigureView(View):
+    """An estimate and what it rests on."""
+
+    value: float | None
+    basis: str
+
+
+class EstimateView(View):
+    """What a task will take; nothing was queued."""
+
+    object: Literal["estimate"] = "estimate"
+    effective_spec: dict[str, Any]
+    tokens: FigureView = Field(description="Trained on, over all steps.")
+    steps: FigureView
+    seconds: FigureView = Field(description="Of the whole job, scoring included, once it runs.")
+    peak_memory_bytes: FigureView
+    disk_bytes: FigureView
+    queue_wait_seconds: FigureView
 
 
 class ProgressView(View):

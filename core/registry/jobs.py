@@ -1,7 +1,8 @@
 """Rows of `job`: reading, creating, and the one function by which a job's state changes."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from sqlalchemy import Row, func, insert, or_, select, tuple_, update
 
@@ -12,8 +13,20 @@ from core.domain.records import Job, Json, Page
 from core.registry import events
 from core.registry.pages import Cursor, fetch
 from core.registry.rows import columns
-from core.registry.tables import JOB
+from core.registry.tables import JOB, MODEL
 from core.registry.work import Work
+
+FINISHED_JOBS: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedJob:
+    """What a job that succeeded took: the whole job, in seconds."""
+
+    task_id: str
+    params: Json
+    seconds: float
+
 
 ROWS = select(*columns(JOB, Job))
 
@@ -112,6 +125,29 @@ def older_queued(work: Work, job: Job) -> int:
     older = tuple_(JOB.c.created_ms, JOB.c.id) < tuple_(job.created_ms, job.id)
     query = select(func.count()).select_from(JOB).where(JOB.c.state == JobState.QUEUED, older)
     return int(work.connection.execute(query).scalar_one())
+
+
+def older_open(work: Work, job: Job) -> int:
+    """Return how many jobs that are not over were queued before this one."""
+    older = tuple_(JOB.c.created_ms, JOB.c.id) < tuple_(job.created_ms, job.id)
+    query = select(func.count()).select_from(JOB).where(JOB.c.state.in_(sorted(OPEN)), older)
+    return int(work.connection.execute(query).scalar_one())
+
+
+def finished_on_base(
+    work: Work, *, project_id: str, base_model_id: str, limit: int = FINISHED_JOBS
+) -> tuple[FinishedJob, ...]:
+    """Return the project's latest `train` jobs on a base model that succeeded at their first claim."""
+    query = (
+        select(JOB.c.task_id, JOB.c.params, ((JOB.c.finished_ms - JOB.c.started_ms) / 1000.0).label("seconds"))
+        .join(MODEL, MODEL.c.id == JOB.c.model_id)
+        .where(JOB.c.project_id == project_id, MODEL.c.base_model_id == base_model_id, JOB.c.claims == 1)
+        .where(JOB.c.kind == JobKind.TRAIN, JOB.c.state == JobState.SUCCEEDED)
+        .order_by(JOB.c.id.desc())
+        .limit(limit)
+    )
+    rows = work.connection.execute(query)
+    return tuple(FinishedJob(task_id=row.task_id, params=row.params, seconds=float(row.seconds)) for row in rows)
 
 
 def change(work: Work, job: Job, **values: Any) -> Job:

@@ -86,6 +86,12 @@ class Registry:
         work.run_hooks()
 
     @contextmanager
+    def rehearse(self) -> Iterator[Work]:
+        """Let changes be made as in `write`, and roll them back in any case; hooks do not run."""
+        with _translated(), self._turn, self._writer.connect() as connection:
+            yield Work(connection, self.actor)
+
+    @contextmanager
     def read(self) -> Iterator[Work]:
         """Read one consistent snapshot; nothing can be written."""
         with _translated(), self._reader.connect() as connection:

@@ -1,7 +1,8 @@
 """`strata tasks`: teach a model."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -39,17 +40,45 @@ def submit(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Post a task file to a model; prints the job that learns it."""
     session = session_of(context)
-    spec = spec_of(spec_file)
-    for path, value in (("data.question", question), ("data.options", option), ("method", method)):
-        if value:
-            assign(spec, path, value)
-    for assignment in setting or ():
-        path, value = parse(assignment)
-        assign(spec, path, value)
+    named = (("data.question", question), ("data.options", option), ("method", method))
+    spec = _spec(spec_file, named, setting or ())
     job = session.client.tasks.submit(model, file, name=name, eval_file=eval_file, spec=spec)
     if watch:
         job = follow(session.client, job.id, session.notes)
     conclude(session, job, as_json=as_json)
+
+
+@app.command("estimate")
+def estimate(  # noqa: PLR0913 - one argument an option
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="The model's name or id.")],
+    file: Annotated[Path, ExistingFile],
+    *,
+    eval_file: Annotated[Path | None, EvalFile] = None,
+    method: Annotated[str | None, typer.Option(help="How to learn; see `strata methods`.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="A setting, e.g. training.epochs=3; repeat.")
+    ] = None,
+    spec_file: Annotated[Path | None, SpecFile] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a task file and say what learning it will take; nothing is queued or kept."""
+    session = session_of(context)
+    spec = _spec(spec_file, (("method", method),), setting or ())
+    found = session.client.tasks.estimate(model, file, eval_file=eval_file, spec=spec)
+    if as_json:
+        print_json(found.to_json())
+        return
+    figures = (
+        ("tokens", found.tokens),
+        ("steps", found.steps),
+        ("seconds", found.seconds),
+        ("peak memory, bytes", found.peak_memory_bytes),
+        ("disk, bytes", found.disk_bytes),
+        ("wait in the queue, seconds", found.queue_wait_seconds),
+    )
+    rows = [(name, None if figure.value is None else f"{figure.value:,.0f}", figure.basis) for name, figure in figures]
+    table(session.results, ("what", "about", "rests on"), rows)
 
 
 @app.command("list")
@@ -89,3 +118,17 @@ def show(
             ("created", found.created_at),
         ],
     )
+
+
+def _spec(
+    file: Path | None, named: Sequence[tuple[str, str | list[str] | None]], settings: Sequence[str]
+) -> dict[str, Any]:
+    """Return the spec of a file, changed by what the command line says."""
+    spec = spec_of(file)
+    for path, value in named:
+        if value:
+            assign(spec, path, value)
+    for assignment in settings:
+        path, setting = parse(assignment)
+        assign(spec, path, setting)
+    return spec

@@ -77,6 +77,24 @@ class Progress(Result):
     eta_seconds: float | None = None
 
 
+class Figure(Result):
+    """An estimate and what it rests on; None where nothing can be said."""
+
+    value: float | None = None
+    basis: str = ""
+
+
+class Estimate(Result):
+    """What a task will take."""
+
+    tokens: Figure
+    steps: Figure
+    seconds: Figure
+    peak_memory_bytes: Figure
+    disk_bytes: Figure
+    queue_wait_seconds: Figure
+
+
 class JobFault(Result):
     """Why a job failed."""
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import stage
@@ -61,3 +62,15 @@ def test_a_job_is_paused_and_resumed(run: Run, learned: Listening) -> None:
     assert "paused" in run("jobs", "pause", job.id).output
     assert "strata jobs resume" in run("jobs", "pause", job.id).output
     assert "queued" in run("jobs", "resume", job.id).output
+
+
+def test_a_task_is_estimated_and_posted_once_under_its_key(run: Run, learned: Listening, tmp_path: Path) -> None:
+    file = tmp_path / "train.jsonl"
+    file.write_text("".join(json.dumps({"text": f"note {n}", "label": "ab"[n % 2]}) + "\n" for n in range(20)))
+    estimated = run("tasks", "estimate", "desk", str(file), "--set", "training.max_steps=7")
+    assert (estimated.exit_code, "peak memory" in estimated.output) == (0, True), estimated.output
+    tasks = learned.client.tasks
+    assert tasks.estimate("desk", file).steps.value
+    assert tasks.submit("desk", file, name="c", idempotency_key="k") == tasks.submit(
+        "desk", file, name="c", idempotency_key="k"
+    )
