@@ -9,6 +9,7 @@ import pytest
 import stage
 from doors import Door, labelled
 from sqlalchemy import func, select, update
+from tenants import tenant
 
 from core.registry.access_tables import IDEMPOTENCY
 from core.registry.tables import DATASET, JOB, MODEL
@@ -153,3 +154,11 @@ def test_answers_are_forgotten_after_a_day(desk: Door) -> None:
         work.connection.execute(update(IDEMPOTENCY).values(created_ms=work.now_ms() - idempotency.KEPT_MS - 1))
         assert idempotency.prune(work) == 1
     assert create_model(desk).json()["code"] == "name_taken"
+
+
+def test_the_keys_of_two_projects_do_not_meet(door: Door) -> None:
+    made = []
+    for name in ("home", "abroad"):
+        caller = tenant(door, name)
+        made.append(caller.ok("POST", "/v1/models", json={"name": name, "base_model": "tiny"}, headers=KEY)["id"])
+    assert len(set(made)) == 2
