@@ -24,6 +24,8 @@ log = structlog.get_logger()
 
 EVERY_SECONDS: Final = 3600.0
 _STAMP: Final = ".collected"
+# A query names each of them.
+_ASKED_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +96,13 @@ class Collector:
 
     def _job_folders(self) -> Iterator[str]:
         old = [root for root in sorted(self.jobs_dir.glob("job_*")) if self._is_old(root)]
+        for first in range(0, len(old), _ASKED_AT_ONCE):
+            yield from self._of_jobs(old[first : first + _ASKED_AT_ONCE])
+
+    def _of_jobs(self, roots: list[Path]) -> Iterator[str]:
         with self.registry.read() as work:
-            uses = retention.uses_of_job_folders(work, [root.name for root in old])
-        for root in old:
+            uses = retention.uses_of_job_folders(work, [root.name for root in roots])
+        for root in roots:
             for doomed in _of_no_use(root, uses[root.name]):
                 durable.remove_tree(doomed)
                 yield f"job folder {doomed.relative_to(self.jobs_dir)}"
