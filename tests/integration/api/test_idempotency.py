@@ -111,9 +111,9 @@ def test_the_same_key_in_flight_makes_one_job(desk: Door) -> None:
     assert count(desk, JOB, kind="train") == 1
 
 
+# SQLite has one writer: nothing is in flight beside it.
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_key_that_stays_in_flight_is_waited_for_and_then_refused(desk: Door) -> None:
-    if not desk.settings.database_url.startswith("postgresql"):
-        pytest.skip("SQLite has one writer: nothing is in flight beside it")
     with desk.registry.write() as work:
         asked = idempotency.Keyed(project_id=stage.PROJECT, key="a-key", route="POST /x", request_sha256="0" * 64)
 

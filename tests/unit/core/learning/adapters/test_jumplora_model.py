@@ -94,6 +94,25 @@ def test_the_order_statistic_is_exact_with_ties_and_zeros(dtype: torch.dtype, k:
     assert kth_smallest_magnitude(lambda: tiles, k, dtype=dtype) == float(expected)
 
 
+def many(kind: str) -> torch.Tensor:
+    values = torch.randn(5_000_000, generator=torch.Generator().manual_seed(0)) * 1e-3
+    if kind == "all equal":
+        values[:] = -0.5
+    if kind == "mostly zero":
+        values[:4_500_000] = 0
+    if kind == "a sample that misleads":
+        values[::127] = 1.0
+    return values
+
+
+@pytest.mark.parametrize("kind", ["spread", "all equal", "mostly zero", "a sample that misleads"])
+@pytest.mark.parametrize("k", [1, 2_500_000, 4_990_000, 5_000_000])
+def test_the_order_statistic_of_many_entries_is_exact_whatever_a_sample_shows(kind: str, k: int) -> None:
+    values = many(kind)
+    expected = values.abs().kthvalue(k).values
+    assert kth_smallest_magnitude(lambda: values.split(1 << 20), k, dtype=torch.float32) == float(expected)
+
+
 @pytest.mark.parametrize("low_cpu_mem_usage", [False, True])
 def test_a_saved_adapter_loads_sparse_with_its_thresholds_tied_again(
     tmp_path: Path,
