@@ -140,7 +140,8 @@ def test_what_is_merged_answers_as_the_adapter_did(method: str, folder: Path, le
     rules.composition.end(parent.network)
     assert same(weights(parent.network), learned.weights[0])
     parent._merge(delta)
-    torch.testing.assert_close(logits(parent.network), unmerged, rtol=1e-5, atol=1e-5)
+    # fp32 sums in another order, which the number of threads changes too.
+    torch.testing.assert_close(logits(parent.network), unmerged, rtol=1e-5, atol=5e-5)
 
 
 def test_earlier_tasks_are_bit_for_bit_what_they_were(learned: Learned) -> None:

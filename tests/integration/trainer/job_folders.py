@@ -5,10 +5,11 @@ import json
 import random
 import shutil
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from core.domain.job_folder import EVENT, Event, JobFolder, ProgressEvent, ScoreEvent
+from core.domain.job_folder import EVENT, Event, JobFolder, PhaseEvent, ProgressEvent, ScoreEvent
 from core.domain.manifest import Manifest
 from core.domain.trainer_spec import BaseRef, ChainLink, ScoredTask, TrainerSpec
 from core.learning.catalogue.presets import DEFAULT_METHOD
@@ -104,6 +105,11 @@ def identity(folder: JobFolder) -> str:
 
 def events(folder: JobFolder) -> list[Event]:
     return [EVENT.validate_json(line) for line in folder.events.read_text().splitlines()]
+
+
+def phases(told: list[Event]) -> list[str]:
+    """The phases in order, each once: scoring before the training repeats its phase as a sign of life."""
+    return [phase for phase, _ in groupby(event.phase for event in told if isinstance(event, PhaseEvent))]
 
 
 def scores(told: list[Event]) -> list[tuple[str, str, str]]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from job_folders import SMALL, Lineage, curve, events
+from job_folders import SMALL, Lineage, curve, events, phases
 
 from core.domain.errors import InvalidError
-from core.domain.job_folder import ErrorEvent, Event, ExitCode, JobFolder, PhaseEvent, ScoreEvent
+from core.domain.job_folder import ErrorEvent, Event, ExitCode, JobFolder, ScoreEvent
 from core.domain.manifest import DELTA_FILE
 from core.domain.trainer_spec import TrainerSpec
 from core.learning.task_run import TaskRun
@@ -76,7 +76,7 @@ def test_two_processes_learn_what_one_does_with_as_many_rows_a_step(llama_folder
     assert curve(told, "sparsity")[-1] > 0
     assert of_kind(told, ScoreEvent) == of_kind(expected, ScoreEvent)
     # The other process says nothing and publishes nothing.
-    assert [event.phase for event in told if isinstance(event, PhaseEvent)] == list(PHASES)
+    assert phases(told) == list(PHASES)
     assert shared.finish(spread).provenance.job_id == "job_2"
 
 

@@ -6,9 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-from job_folders import SMALL, Lineage, curve, events, scores
+from job_folders import SMALL, Lineage, curve, events, phases, scores
 
-from core.domain.job_folder import ErrorEvent, ExitCode, JobFolder, PhaseEvent, ProgressEvent
+from core.domain.job_folder import ErrorEvent, ExitCode, JobFolder, ProgressEvent
 
 PATIENCE_SECONDS = 150
 
@@ -34,8 +34,7 @@ def test_a_task_goes_through_its_phases_and_leaves_a_sealed_version(llama_folder
     folder = lineage.stage("first")
     assert exit_code(folder) == ExitCode.OK, folder.log.read_text()
     told = events(folder)
-    phases = [event.phase for event in told if isinstance(event, PhaseEvent)]
-    assert phases == ["preparing", "training", "evaluating", "publishing"]
+    assert phases(told) == ["preparing", "training", "evaluating", "publishing"]
     progress = [event for event in told if isinstance(event, ProgressEvent) and event.values]
     assert (progress[-1].step, progress[-1].total_steps, progress[-1].eta_seconds) == (8, 8, 0.0)
     series = {"loss", "ce_loss", "ella_loss", "drift_loss", "sparsity", "threshold", "learning_rate", "grad_norm"}
