@@ -12,8 +12,8 @@ from peft.tuners import lora
 from torch import Tensor, nn
 
 ALL_ROWS: Final = slice(None)
-# 256 KiB in fp32: a handful of such blocks stays in the second-level cache of one core.
-_BLOCK_ENTRIES: Final = 1 << 16
+# 4 MiB in fp32: large enough for every core to take part in one operation, small beside a large layer.
+_BLOCK_ENTRIES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)

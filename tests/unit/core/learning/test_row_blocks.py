@@ -10,7 +10,7 @@ from tests.unit.core.learning.naive import naive_update
 
 
 def test_the_blocks_cover_every_row_once() -> None:
-    matrix = torch.arange(1000 * 300).view(1000, 300)
+    matrix = torch.arange(9000 * 300).view(9000, 300)
     blocks = list(row_blocks(matrix))
     assert len(blocks) > 2
     torch.testing.assert_close(torch.cat([matrix[rows] for rows in blocks]), matrix)
@@ -19,11 +19,11 @@ def test_the_blocks_cover_every_row_once() -> None:
 def test_a_layer_of_several_blocks_follows_the_formulas() -> None:
     torch.manual_seed(0)
     shape = {"dtype": torch.float64}
-    weight_OI, x = torch.randn(450, 400, **shape), torch.randn(5, 400, **shape)
+    weight_OI, x = torch.randn(6000, 400, **shape), torch.randn(5, 400, **shape)
     assert len(list(row_blocks(weight_OI))) > 2
     start = [
         torch.randn(3, 400, **shape) * 0.1,
-        torch.randn(450, 3, **shape) * 0.1,
+        torch.randn(6000, 3, **shape) * 0.1,
         torch.tensor([0.01], **shape).log(),
     ]
     found, wanted = ([each.clone().requires_grad_() for each in (x, *start)] for _ in range(2))
@@ -36,10 +36,10 @@ def test_a_layer_of_several_blocks_follows_the_formulas() -> None:
 def test_the_penalty_of_several_blocks_is_that_of_the_whole() -> None:
     torch.manual_seed(0)
     adapter = Lora(LoraSettings(rank=2, alpha=4, target_modules=("one",)))
-    adapter.attach(torch.nn.ModuleDict({"one": torch.nn.Linear(400, 450, bias=False)}).double())
+    adapter.attach(torch.nn.ModuleDict({"one": torch.nn.Linear(400, 6000, bias=False)}).double())
     factors = adapter.layers()["one"].factors
     torch.nn.init.normal_(factors.b_OR)
-    past_OI = torch.randn(450, 400, dtype=torch.float64)
+    past_OI = torch.randn(6000, 400, dtype=torch.float64)
     value = Ella(EllaSettings(strength=3.0), w_past={"one": past_OI}).add_gradient(adapter.layers())
     a_RI, b_OR = (each.detach().clone().requires_grad_() for each in (factors.a_RI, factors.b_OR))
     penalty = 3.0 * (2.0 * (b_OR @ a_RI) * past_OI).square().sum()
