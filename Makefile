@@ -30,8 +30,9 @@ $(DEV): $(READY)
 demo: $(READY)
 	$(BIN)/python -m examples.demo $(if $(KEEP),--keep)
 
+# A process a core, each with its own PostgreSQL, its Redis and one thread: tests of a file stay together.
 test: $(DEV)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 # The services of docker-compose.yml on this machine, without containers. WORKERS=2 starts two workers.
 stack: $(DEV)
