@@ -51,11 +51,15 @@ def llama(hidden: int) -> Any:
     return LlamaForCausalLM(config)
 
 
-def smollm2() -> Any:
-    """Return SmolLM2-135M-Instruct in fp32, converted from its wheel unless that was done before."""
+def smollm2_folder() -> Path:
+    """Return the folder of SmolLM2-135M-Instruct, converted from its wheel unless that was done before."""
     converted = sorted(_SHELF.glob("*/config.json"))
-    folder = converted[0].parent if converted else materialise(_WHEEL, _SHELF / "converted")
-    return base.load(folder, dtype=torch.float32).model
+    return converted[0].parent if converted else materialise(_WHEEL, _SHELF / "converted")
+
+
+def smollm2() -> Any:
+    """Return SmolLM2-135M-Instruct in fp32."""
+    return base.load(smollm2_folder(), dtype=torch.float32).model
 
 
 MODELS: Final[dict[str, Callable[[], Any]]] = {

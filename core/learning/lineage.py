@@ -1,12 +1,14 @@
 """A model that learns task after task in memory: the whole of continual learning in a notebook, without a service."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from core.domain.manifest import DELTA_FILE
 from core.learning import rows
 from core.learning.acceleration import accelerator_for
 from core.learning.catalogue.presets import DEFAULT_METHOD
@@ -17,8 +19,10 @@ from core.learning.rows import AnyRow, TokenRow
 from core.learning.scoring import EXACT_MATCH, Scorer
 from core.learning.trainer import Report
 from core.learning.training import Training
-from core.weights import facts, fold
+from core.weights import facts, fold, tensor_files
 from core.weights.delta import Delta
+
+_MEMORY: Final = "memory.safetensors"
 
 
 class Lineage:
@@ -100,6 +104,27 @@ class Lineage:
             pulse=lambda: None,
         )
         return scorer.score(list(held_out), metric).value
+
+    def save(self, folder: Path) -> None:
+        """Write what the last task left, its delta and every memory's state, so that `resume` can go on after it."""
+        folder.mkdir(parents=True)
+        for name, state in self.states.items():
+            held = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
+            tensor_files.write(folder / f"{name}.{_MEMORY}", held, {})
+        self.chain[-1].save(folder / DELTA_FILE)
+
+    def resume(self, folders: Sequence[Path]) -> None:
+        """Become, from the base's weights, the lineage whose tasks `save` wrote to ``folders``, oldest first.
+
+        Raises:
+            CorruptError: a file is none that `save` wrote for a network like this one.
+        """
+        for folder in folders:
+            delta = Delta.load(folder / DELTA_FILE, shapes=self._facts.modules)
+            self._merge(delta)
+            self.chain.append(delta)
+        for file in folders[-1].glob(f"*.{_MEMORY}") if folders else ():
+            self.states[file.name.removesuffix(f".{_MEMORY}")] = tensor_files.read(file)[0]
 
     def recipe(self, spec: Mapping[str, Any] | None = None) -> Recipe:
         """Return the complete method of a task with these settings. The rows are the caller's own: all may be kept."""

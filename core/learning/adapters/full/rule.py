@@ -1,6 +1,6 @@
 """Full fine-tuning of linear layers: the weight itself learns, and what it gained is the update."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from core.learning.adapters.factors import ALL_ROWS
 from core.learning.adapters.full.config import FullSettings
+from core.learning.adapters.ungated import Ungated
 from core.weights.linear import is_linear, outputs_first
 
 
@@ -44,7 +45,7 @@ class FullView:
 
 
 @dataclass(slots=True)
-class Full:
+class Full(Ungated):
     """The adapter kind ``full``."""
 
     settings: FullSettings
@@ -64,27 +65,6 @@ class Full:
     def layers(self) -> dict[str, FullView]:
         """Return the layers that learn, by name."""
         return self._layers
-
-    def after_step(self, step: int, *, total_steps: int) -> None:
-        """Nothing changes over the steps."""
-
-    def settled(self) -> bool:
-        """Always: the weights are what is used."""
-        return True
-
-    def settle(self) -> None:
-        """There is nothing to do."""
-
-    def figures(self) -> dict[str, float]:
-        """Return nothing."""
-        return {}
-
-    def state(self) -> dict[str, float]:
-        """Return nothing: the weights are all there is."""
-        return {}
-
-    def restore(self, state: Mapping[str, float]) -> None:
-        """Take over nothing."""
 
     def deltas(self) -> Iterator[tuple[str, Tensor]]:
         """Yield what each weight has gained."""

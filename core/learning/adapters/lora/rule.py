@@ -1,6 +1,6 @@
 """Plain LoRA (Hu et al. 2021, arXiv 2106.09685) through PEFT: the update ``s B A`` is added as it is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +12,7 @@ from transformers.pytorch_utils import Conv1D
 from core.learning.adapters.factors import ALL_ROWS, Factors
 from core.learning.adapters.lora.config import LoraSettings
 from core.learning.adapters.state import AdapterState
+from core.learning.adapters.ungated import Ungated
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class LoraView:
 
 
 @dataclass(slots=True)
-class Lora:
+class Lora(Ungated):
     """The adapter kind ``lora``."""
 
     settings: LoraSettings
@@ -74,27 +75,6 @@ class Lora:
     def layers(self) -> dict[str, LoraView]:
         """Return the adapted layers by name."""
         return self._layers
-
-    def after_step(self, step: int, *, total_steps: int) -> None:
-        """Nothing changes over the steps."""
-
-    def settled(self) -> bool:
-        """Always: nothing is gated."""
-        return True
-
-    def settle(self) -> None:
-        """There is nothing to do."""
-
-    def figures(self) -> dict[str, float]:
-        """Return nothing: there is no gate."""
-        return {}
-
-    def state(self) -> dict[str, float]:
-        """Return nothing: the factors are all there is."""
-        return {}
-
-    def restore(self, state: Mapping[str, float]) -> None:
-        """Take over nothing."""
 
     def deltas(self) -> Iterator[tuple[str, Tensor]]:
         """Yield ``s B A`` of each layer."""
