@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, Final
@@ -16,6 +17,7 @@ from streaming_form_data import ParseFailedException, StreamingFormDataParser
 from streaming_form_data.parser import UnexpectedPartException
 from streaming_form_data.targets import BaseTarget
 
+from core.datasets.containers import container
 from core.datasets.report import ValidationReport
 from core.datasets.validator import Validator
 from core.domain.errors import InvalidError, MalformedError, Place, TooLargeError
@@ -27,13 +29,13 @@ MAX_TEXT_BYTES: Final = 256 * 1024
 # What is neither content of a file nor of a text: boundaries and headers of the parts.
 MAX_FRAMING_BYTES: Final = 64 * 1024
 _STEP_BYTES: Final = 256 * 1024
-_PREFIX: Final = "upload-"
+UPLOAD_PREFIX: Final = "upload-"
 _LEFT_BEHIND_SECONDS: Final = 3600.0
 
 
 def remove_leftovers(uploads: Path) -> None:
     """Remove the folders of uploads that nobody has written to for an hour: the API that did so was killed."""
-    for folder in uploads.glob(f"{_PREFIX}*"):
+    for folder in uploads.glob(f"{UPLOAD_PREFIX}*"):
         try:
             last = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
             if time.time() - last > _LEFT_BEHIND_SECONDS:
@@ -83,10 +85,21 @@ class _Text(_Part):
 
 
 class _File(_Part):
-    def __init__(self, name: str, *, file: BinaryIO, validator: Validator) -> None:
+    def __init__(self, name: str, *, file: BinaryIO, path: Path, limits: "Limits") -> None:
         super().__init__(name)
-        self.validator = validator
         self._file = file
+        self._path = path
+        self._limits = limits
+
+    @cached_property
+    def validator(self) -> Validator:
+        """The judge of what the part's own headers say it is; they are known once its content begins."""
+        return Validator(
+            max_rows=self._limits.max_rows,
+            max_bytes=self._limits.max_bytes,
+            container=container.declared(self.multipart_content_type, self.multipart_filename),
+            file=self._path,
+        )
 
     def take(self, chunk: bytes) -> None:
         """Judge it, and store it unless the file is refused already."""
@@ -136,8 +149,7 @@ class FormReader:
         self._limits = limits
         self._streams = {name: (folder / name).open("wb") for name in files}
         self._files = {
-            name: _File(name, file=stream, validator=Validator(max_rows=limits.max_rows))
-            for name, stream in self._streams.items()
+            name: _File(name, file=stream, path=folder / name, limits=limits) for name, stream in self._streams.items()
         }
         self._texts = {name: _Text(name) for name in texts}
         self._folder = folder
@@ -149,7 +161,7 @@ class FormReader:
     ) -> "Iterator[FormReader]":
         """Make a temporary folder below ``uploads``, and remove it with all that was not adopted."""
         uploads.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=uploads, prefix=_PREFIX) as folder:
+        with TemporaryDirectory(dir=uploads, prefix=UPLOAD_PREFIX) as folder:
             reader = cls(Path(folder), files=files, texts=texts, limits=limits)
             try:
                 yield reader

@@ -9,6 +9,7 @@ from api.context import Context
 from api.multipart import Form, FormReader, Limits, ReceivedFile
 from api.schemas.tasks import EstimateRequest, TaskFields, TaskRequest
 from core.datasets import rows
+from core.datasets.containers import container
 from core.datasets.split import refuse_leak
 from core.domain import strict_json
 from core.domain.errors import InvalidError, MalformedError, Place
@@ -21,7 +22,11 @@ TEXTS: Final = ("model", "name", "spec", "dataset_id", "eval_dataset_id", "expec
 _FLAGS: Final = {"true": True, "false": False}
 FILES: Final = ("file", "eval_file")
 
-_FILE_SCHEMA: Final = {"type": "string", "format": "binary", "description": "JSON Lines, one row a line."}
+_FILE_SCHEMA: Final = {
+    "type": "string",
+    "format": "binary",
+    "description": "JSON Lines, CSV or Parquet, by the part's media type or else its file name.",
+}
 _TEXT_SCHEMA: Final = {"type": "string"}
 
 
@@ -114,7 +119,8 @@ def _side(
     if file is not None:
         return file.report.format or "", file.digests
     row = _stored(context, dataset_id or "", project_id=project_id)
-    return row.format, rows.digests(context.blobs.path(row.sha256), format_name=row.format)
+    held_in = container.of_report(row.report)
+    return row.format, rows.digests(context.blobs.path(row.sha256), format_name=row.format, container=held_in)
 
 
 def _stored(context: Context, dataset_id: str, *, project_id: str) -> Dataset:

@@ -14,6 +14,7 @@ from api.schemas.tasks import EventView, JobErrorView, JobView, ProgressView, Ta
 from api.schemas.versions import VersionView
 from core.datasets import rows
 from core.datasets.catalogue import FORMATS
+from core.datasets.containers import container
 from core.datasets.messages import Messages
 from core.domain.errors import MissingError
 from core.domain.jobs import JobState
@@ -64,6 +65,7 @@ def dataset(row: Dataset) -> DatasetView:
         id=row.id,
         sha256=row.sha256,
         size_bytes=row.size_bytes,
+        container=container.of_report(row.report),
         format=row.format,
         n_rows=row.n_rows,
         labels=row.report.get("labels"),
@@ -191,7 +193,8 @@ def _sample(context: Context, work: Work, posted: Task) -> Mapping[str, Any]:
     form = FORMATS[posted.template["format"]]
     try:
         row = datasets.get(work, project_id=posted.project_id, dataset_id=posted.dataset_id)
-        for first in islice(rows.read(context.blobs.path(row.sha256)), 1):
+        held_in = container.of_report(row.report)
+        for first in islice(rows.read(context.blobs.path(row.sha256), container=held_in), 1):
             return {name: _shortened(value) for name, value in form.inputs(first).items()}
     except MissingError:
         # Deleted since: any text will do.

@@ -16,6 +16,7 @@ from api.schemas.base import ListView, listed
 from api.schemas.datasets import DatasetView, PreviewRow, PreviewView, ReportView, Span
 from api.schemas.models import DeletedView
 from core.datasets import materialise, templates
+from core.datasets.containers import container
 from core.datasets.example import Conversation, Document, Rendered
 from core.domain.records import Dataset
 from core.registry.work import Work
@@ -71,11 +72,12 @@ def preview(
     with context.registry.read() as work:
         row = datasets.get(work, project_id=project, dataset_id=dataset_id)
     template = templates.build(row.format, labels=row.report.get("labels"), question=question, options=options)
-    examples = islice(materialise.examples(context.blobs.path(row.sha256), template=template), limit)
+    held_in = container.of_report(row.report)
+    rendered = materialise.examples(context.blobs.path(row.sha256), template=template, container=held_in)
     return PreviewView(
         dataset_id=row.id,
         template=template.model_dump(mode="json"),
-        data=[_preview_row(n, example) for n, example in enumerate(examples, start=1)],
+        data=[_preview_row(n, example) for n, example in enumerate(islice(rendered, limit), start=1)],
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from api.schemas.base import View
+from core.datasets.containers.container import Container
 
 
 class DatasetView(View):
@@ -14,7 +15,8 @@ class DatasetView(View):
     object: Literal["dataset"] = "dataset"
     sha256: str
     size_bytes: int
-    format: str
+    container: Container = Field(description="What holds the rows.")
+    format: str = Field(description="What the rows are, by their columns.")
     n_rows: int
     labels: list[str] | None = Field(description="The classes found; null for a format without classes.")
     warnings: list[str]

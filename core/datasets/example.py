@@ -86,6 +86,10 @@ class Format(Protocol):
         """The columns a row must have; together they are the row's identity."""
 
     @property
+    def json_columns(self) -> tuple[str, ...]:
+        """Those of `columns` whose values are no plain text: where a file has only text, it is JSON."""
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """How held-out rows are scored; the first, a share from 0 to 1, fills the score matrix."""
 

@@ -9,7 +9,7 @@ MAX_LINE_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line without its ending; ``data`` is None when it was longer than `MAX_LINE_BYTES`."""
+    """One line without its line feed; ``data`` is None when it was longer than `MAX_LINE_BYTES`."""
 
     number: int
     data: bytes | None
@@ -44,7 +44,7 @@ class LineSplitter:
             self._open.append(piece)
 
     def _take(self) -> Line:
-        data = None if self._open_bytes > MAX_LINE_BYTES else b"".join(self._open).removesuffix(b"\r")
+        data = None if self._open_bytes > MAX_LINE_BYTES else b"".join(self._open)
         line = Line(self._number, data)
         self._number += 1
         self._open.clear()

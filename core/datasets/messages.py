@@ -26,6 +26,7 @@ class Messages:
 
     name = "messages"
     columns = ("messages",)
+    json_columns: tuple[str, ...] = ("messages",)
     metrics = (EXACT_MATCH,)
 
     def misfit(self, facts: BaseFacts) -> Fault | None:

@@ -12,6 +12,7 @@ class PromptCompletion:
 
     name = "prompt_completion"
     columns = ("prompt", "completion")
+    json_columns: tuple[str, ...] = ()
     metrics = (EXACT_MATCH,)
 
     def misfit(self, facts: BaseFacts) -> Fault | None:

@@ -4,6 +4,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from core.datasets.containers.container import Container
 from core.domain.errors import InvalidError, Place
 
 MAX_ERRORS: Final = 20
@@ -14,7 +15,7 @@ class _Frozen(BaseModel):
 
 
 class LineError(_Frozen):
-    """What is wrong on one line (1-based); ``line`` is None for a fault of the file as a whole."""
+    """What is wrong on one line (in Parquet: in one row), counted from 1; None for a fault of the file as a whole."""
 
     line: int | None
     message: str
@@ -25,6 +26,7 @@ class ValidationReport(_Frozen):
     """The answer of a validator.
 
     Attributes:
+        container: what holds the rows.
         format: the format found; None when no row told.
         n_rows: rows without errors.
         columns: every column met, the format's own first.
@@ -34,6 +36,7 @@ class ValidationReport(_Frozen):
         sha256: of the file's bytes, in hex.
     """
 
+    container: Container
     format: str | None
     n_rows: int
     columns: tuple[str, ...]

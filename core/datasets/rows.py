@@ -1,15 +1,16 @@
-"""Rows of an accepted file: read back line by line, and known by a digest of what they say."""
+"""Rows of an accepted file: read back one by one, and known by a digest of what they say."""
 
 import hashlib
 import json
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from core.datasets.catalogue import FORMATS
+from core.datasets.containers import opening
+from core.datasets.containers.container import Container, Header, Record
 from core.datasets.example import Row
-from core.datasets.lines import LineSplitter
 
 _CHUNK_BYTES: Final = 256 * 1024
 _DIGEST_BYTES: Final = 8
@@ -25,23 +26,22 @@ def digest(row: Row, *, columns: tuple[str, ...]) -> int:
     return int.from_bytes(hashlib.sha256(canonical.encode()).digest()[:_DIGEST_BYTES], "big")
 
 
-def read(path: Path) -> Iterator[dict[str, Any]]:
+def read(path: Path, *, container: Container = Container.JSONL) -> Iterator[Row]:
     """Yield the rows of a file that validation accepted."""
-    splitter = LineSplitter()
+    reader = opening.reader(container, file=path)
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            for line in splitter.feed(chunk):
-                yield from _row(line.data)
-    for line in splitter.finish():
-        yield from _row(line.data)
+        while not reader.done and (chunk := file.read(_CHUNK_BYTES)):
+            yield from _rows(reader.feed(chunk))
+    yield from _rows(reader.finish())
 
 
-def digests(path: Path, *, format_name: str) -> "array[int]":
+def digests(path: Path, *, format_name: str, container: Container = Container.JSONL) -> "array[int]":
     """Return the digest of every row, in the file's order."""
     columns = FORMATS[format_name].columns
-    return array("Q", (digest(row, columns=columns) for row in read(path)))
+    return array("Q", (digest(row, columns=columns) for row in read(path, container=container)))
 
 
-def _row(data: bytes | None) -> Iterator[dict[str, Any]]:
-    if data and not data.isspace():
-        yield json.loads(data)
+def _rows(items: Iterator[Header | Record]) -> Iterator[Row]:
+    for item in items:
+        if isinstance(item, Record) and item.row is not None:
+            yield item.row

@@ -12,6 +12,7 @@ class Text:
 
     name = "text"
     columns = ("text",)
+    json_columns: tuple[str, ...] = ()
     metrics = (TOKEN_ACCURACY, PERPLEXITY)
 
     def misfit(self, facts: BaseFacts) -> Fault | None:

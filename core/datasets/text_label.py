@@ -15,6 +15,7 @@ class TextLabel:
 
     name = "text_label"
     columns = ("text", "label")
+    json_columns: tuple[str, ...] = ()
     metrics = (EXACT_MATCH,)
 
     def misfit(self, facts: BaseFacts) -> Fault | None:

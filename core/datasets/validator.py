@@ -1,18 +1,18 @@
-"""Validation of a task file while it streams in: every line is judged once, in flat memory."""
+"""Validation of a task file while it streams in: every row is judged once, in flat memory."""
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 from core.datasets import rows
 from core.datasets.catalogue import FORMATS
-from core.datasets.example import Fault, Format
-from core.datasets.lines import MAX_LINE_BYTES, Line, LineSplitter
+from core.datasets.containers import opening
+from core.datasets.containers.container import Container, Header, Record
+from core.datasets.example import Fault, Format, Row
 from core.datasets.report import MAX_ERRORS, LineError, ValidationReport
-from core.domain import strict_json
-from core.domain.errors import InvalidError
 
 MIN_ROWS: Final = 2
 MAX_LABELS: Final = 1_000
@@ -22,23 +22,34 @@ _KNOWN: Final = ", or ".join(" and ".join(f"'{column}'" for column in each.colum
 
 
 class Validator:
-    """Takes a JSON Lines file in chunks; `finish` tells what it is worth.
+    """Takes a file in chunks; `finish` tells what it is worth.
 
     Args:
         max_rows: a file of more rows is refused.
+        container: what the file is said to be.
+        file: where the chunks lie once they are complete; Parquet is read from there.
+        max_bytes: what the rows may take as JSON Lines, where the file itself does not show it.
     """
 
-    def __init__(self, *, max_rows: int) -> None:
+    def __init__(
+        self,
+        *,
+        max_rows: int,
+        container: Container = Container.JSONL,
+        file: Path | None = None,
+        max_bytes: int | None = None,
+    ) -> None:
         self.digests = array("Q")
         self._max_rows = max_rows
-        self._splitter = LineSplitter()
+        self._container = container
+        self._reader = opening.reader(container, file=file, max_bytes=max_bytes)
         self._hash = hashlib.sha256()
         self._size = 0
         self._format: Format | None = None
         self._columns: dict[str, None] = {}
         self._labels: set[str] = set()
         self._label_type: type | None = None
-        self._blank_lines = 0
+        self._is_closed = False
         self._errors: list[LineError] = []
 
     @property
@@ -47,24 +58,24 @@ class Validator:
         return bool(self._errors)
 
     def feed(self, chunk: bytes) -> None:
-        """Judge the lines that ``chunk`` completes."""
+        """Judge the rows that ``chunk`` completes."""
         self._hash.update(chunk)
         self._size += len(chunk)
-        if self._full():
-            return
-        for line in self._splitter.feed(chunk):
-            self._judge(line)
-            if self._full():
-                return
+        if not self._full() and not self._reader.done:
+            self._judge_all(self._reader.feed(chunk))
 
     def finish(self) -> ValidationReport:
-        """Judge the last line and the file as a whole."""
+        """Judge the last row and the file as a whole, which must be on disk by now.
+
+        Raises:
+            TooLargeError: the rows take more than ``max_bytes``.
+        """
         if not self._full():
-            for line in self._splitter.finish():
-                self._judge(line)
+            self._judge_all(self._reader.finish())
         if not self._errors:
             self._judge_whole()
         return ValidationReport(
+            container=self._container,
             format=self._format.name if self._format else None,
             n_rows=len(self.digests),
             columns=tuple(self._columns),
@@ -76,44 +87,57 @@ class Validator:
         )
 
     def _full(self) -> bool:
-        return len(self._errors) >= MAX_ERRORS or len(self.digests) > self._max_rows
+        return self._is_closed or len(self._errors) >= MAX_ERRORS or len(self.digests) > self._max_rows
 
-    def _judge(self, line: Line) -> None:
-        if line.data is not None and (not line.data or line.data.isspace()):
-            self._blank_lines += 1
-            return
-        for fault in self._faults(line):
-            self._errors.append(LineError(line=line.number, message=fault.message, hint=fault.hint))
+    def _judge_all(self, items: Iterator[Header | Record]) -> None:
+        for item in items:
+            if isinstance(item, Header):
+                self._judge_header(item)
+            else:
+                self._note(item.number, self._faults(item))
             if self._full():
                 return
 
-    def _faults(self, line: Line) -> Iterator[Fault]:
-        if line.data is None:
-            yield Fault(f"the line is longer than {MAX_LINE_BYTES} bytes")
+    def _judge_header(self, header: Header) -> None:
+        """Choose the format: where a header cannot be, no row can."""
+        self._note(header.line, self._column_faults(header.columns))
+        self._is_closed = self.failed
+        if self._format:
+            self._note_columns((*self._format.columns, *header.columns))
+
+    def _note(self, number: int | None, faults: Iterable[Fault]) -> None:
+        for fault in faults:
+            self._errors.append(LineError(line=number, message=fault.message, hint=fault.hint))
+            if self._full():
+                return
+
+    def _faults(self, record: Record) -> Iterator[Fault]:
+        if record.fault or record.row is None:
+            yield record.fault or Fault("the row says nothing")
             return
-        row, fault = _parse(line.data)
-        if fault:
-            yield fault
-            return
-        faults = list(self._row_faults(row))
+        faults = list(self._row_faults(record.row))
         yield from faults
         if not faults:
-            yield from self._count(row)
+            yield from self._count(record.row)
 
-    def _row_faults(self, row: dict[str, Any]) -> Iterator[Fault]:
-        form = self._format or _closest(row)
+    def _row_faults(self, row: Row) -> Iterator[Fault]:
+        faults = list(self._column_faults(row.keys()))
+        yield from faults
+        if self._format and not faults:
+            yield from self._format.faults(row)
+
+    def _column_faults(self, columns: Collection[str]) -> Iterator[Fault]:
+        form = self._format or _closest(columns)
         if form is None:
             yield Fault(f"no known format: a row has {_KNOWN}")
             return
         self._format = form
-        missing = [column for column in form.columns if column not in row]
+        missing = [column for column in form.columns if column not in columns]
         if missing:
             names = ", ".join(f"'{column}'" for column in missing)
             yield Fault(f"missing field {names}", hint=f"a row has {_KNOWN}")
-            return
-        yield from form.faults(row)
 
-    def _count(self, row: dict[str, Any]) -> Iterator[Fault]:
+    def _count(self, row: Row) -> Iterator[Fault]:
         form = self._format
         if form is None:  # pragma: no cover - a row without faults has told the format
             return
@@ -152,31 +176,19 @@ class Validator:
         if extra := [column for column in self._columns if column not in own]:
             named = ", ".join(column[:64] for column in extra[:_MAX_NAMED])
             yield f"columns that are not used: {named}"
-        if self._blank_lines:
-            yield f"{self._blank_lines} blank lines were skipped"
+        if blank := self._reader.blank_lines:
+            yield f"{blank} blank lines were skipped"
         if repeated := sum(a == b for a, b in pairwise(sorted(self.digests))):
             yield f"{repeated} rows repeat an earlier row"
         if len(self._labels) == 1:
             yield "every row has the same label: there is nothing to tell apart"
 
 
-def _parse(data: bytes) -> tuple[dict[str, Any], Fault | None]:
-    if b"\r" in data:
-        return {}, Fault("a carriage return inside a line", hint="end lines with a line feed")
-    try:
-        row = strict_json.loads(data)
-    except InvalidError as error:
-        return {}, Fault(error.detail)
-    if not isinstance(row, dict):
-        return {}, Fault("a line must be a JSON object")
-    return row, None
-
-
-def _closest(row: dict[str, Any]) -> Format | None:
-    """The format that shares most columns with the first row, and of these the one that misses fewest."""
+def _closest(columns: Collection[str]) -> Format | None:
+    """The format that shares most columns with the first row or the header, and of these the one that misses fewest."""
 
     def nearness(form: Format) -> tuple[int, int]:
-        shared = len(row.keys() & set(form.columns))
+        shared = len(set(columns) & set(form.columns))
         return shared, shared - len(form.columns)
 
     best = max(FORMATS.values(), key=nearness)

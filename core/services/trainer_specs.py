@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from core.datasets.containers.container import Container, of_report
 from core.domain.errors import ConflictError
 from core.domain.records import Job, Json, Task, Version
 from core.registry import base_models, datasets, models, tasks, versions
@@ -20,6 +21,8 @@ class StagedTask:
     eval_sha256: str | None
     template: Json
     spec: Json
+    train_container: Container = Container.JSONL
+    eval_container: Container = Container.JSONL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,7 @@ class StagingPlan:
     eval_sha256: str | None
     tasks: tuple[StagedTask, ...]
     provenance: Json
+    train_container: Container = Container.JSONL
 
 
 def build(work: Work, *, job: Job) -> StagingPlan:
@@ -70,6 +74,7 @@ def build(work: Work, *, job: Job) -> StagingPlan:
         recipe=job.params["recipe"],
         template=own.template,
         train_sha256=own.train_sha256,
+        train_container=own.train_container,
         eval_sha256=own.eval_sha256,
         tasks=(*_learned(work, parent), own),
         provenance={
@@ -99,7 +104,9 @@ def _staged(work: Work, task: Task) -> StagedTask:
         name=task.name,
         format=train.format,
         train_sha256=train.sha256,
+        train_container=of_report(train.report),
         eval_sha256=held_out.sha256 if held_out else None,
+        eval_container=of_report((held_out or train).report),
         template=task.template,
         spec=task.spec,
     )

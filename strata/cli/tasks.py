@@ -13,7 +13,9 @@ from strata.cli.watching import conclude, follow
 
 app: Final = typer.Typer(help="Tasks to learn.", no_args_is_help=True)
 
-ExistingFile = typer.Argument(exists=True, dir_okay=False, readable=True, help="Rows to learn: JSON Lines.")
+ExistingFile = typer.Argument(
+    exists=True, dir_okay=False, readable=True, help="Rows to learn: .jsonl, .csv or .parquet."
+)
 EvalFile = typer.Option(exists=True, dir_okay=False, readable=True, help="Held-out rows; else a tenth is held out.")
 SpecFile = typer.Option(
     "--spec", exists=True, dir_okay=False, readable=True, help="JSON file of the spec; other options win over it."

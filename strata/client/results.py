@@ -52,6 +52,7 @@ class Dataset(Result):
     id: str
     sha256: str
     size_bytes: int
+    container: str = "jsonl"
     format: str
     n_rows: int
     created_at: str | None = None

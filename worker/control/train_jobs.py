@@ -99,7 +99,8 @@ def _stage_training_rows(plan: StagingPlan, blobs: BlobStore, folder: JobFolder)
     folder.data.mkdir(exist_ok=True)
     side = Side.TRAIN if plan.eval_sha256 is None else Side.ALL
     target = folder.data / _TRAIN_ROWS
-    materialise(blobs.path(plan.train_sha256), template=_template(plan.template), target=target, side=side)
+    blob, container = blobs.path(plan.train_sha256), plan.train_container
+    materialise(blob, template=_template(plan.template), target=target, side=side, container=container)
     return _relative(target, folder)
 
 
@@ -108,7 +109,7 @@ def _stage_scored_task(task: StagedTask, blobs: BlobStore, folder: JobFolder) ->
     side = Side.EVALUATION if task.eval_sha256 is None else Side.ALL
     blob = blobs.path(task.eval_sha256 or task.train_sha256)
     target = folder.data / f"eval-{task.task_id}.jsonl"
-    materialise(blob, template=_template(task.template), target=target, side=side)
+    materialise(blob, template=_template(task.template), target=target, side=side, container=task.eval_container)
     metrics = FORMATS[task.format].metrics
     return ScoredTask(task_id=task.task_id, name=task.name, rows=_relative(target, folder), metrics=metrics)
 
