@@ -9,7 +9,7 @@ DEV := .venv/.ready-dev
 # Byte code is written when a module is first imported: most of what is installed never is.
 PIP := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test check bench-learning clean stack secrets
+.PHONY: setup demo test chaos check bench-learning clean stack secrets
 .DEFAULT_GOAL := demo
 
 setup: $(DEV)
@@ -33,6 +33,10 @@ demo: $(READY)
 # A process a core, each with its own PostgreSQL, its Redis and one thread: tests of a file stay together.
 test: $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+
+# The service under fire on both of its databases, DURATION seconds each: docs/explanation/what-survives.md.
+chaos: $(DEV)
+	$(BIN)/python -m tests.chaos --seconds $(or $(DURATION),300) $(if $(SEED),--seed $(SEED))
 
 # The services of docker-compose.yml on this machine, without containers. WORKERS=2 starts two workers.
 stack: $(DEV)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core.domain.base_facts import BaseFacts
+from core.domain.errors import CorruptError
 from core.domain.job_folder import (
     CheckpointEvent,
     ErrorEvent,
@@ -27,10 +28,12 @@ from core.domain.job_folder import (
 from core.domain.jobs import Phase
 from core.domain.manifest import DeltaSummary, Manifest, ModuleSummary, Provenance
 from core.domain.trainer_spec import InspectSpec, TrainerSpec
-from core.storage import manifests
+from core.storage import durable, manifests
 from worker.compute import lifeline
 
 MODULE = "model.layers.0.q_proj"
+WALK = "walk.json"
+WALK_STEPS = 8
 
 
 def facts(digest: str) -> BaseFacts:
@@ -71,7 +74,40 @@ class FakeTrainer:
             time.sleep(seconds)
         self.say(CheckpointEvent(step=steps))
 
-    def leave_version(self) -> None:
+    def resume(self) -> dict[str, Any]:
+        """Return where the newest whole checkpoint stands; the beginning, if there is none."""
+        found = sorted(self.folder.checkpoints.glob("step-*"), key=lambda left: int(left.name.removeprefix("step-")))
+        for left in reversed(found):
+            try:
+                manifests.verify(left)
+            except CorruptError:
+                continue
+            return dict(json.loads((left / "state.json").read_text()))
+        return {"step": 0, "digest": ""}
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Write a checkpoint, and drop the ones before."""
+        left = self.folder.checkpoints / f"step-{state['step']}"
+        durable.remove_tree(left)
+        left.mkdir(parents=True)
+        (left / "state.json").write_text(json.dumps(state))
+        manifests.seal(left, {})
+        self.say(CheckpointEvent(step=state["step"]))
+        for older in self.folder.checkpoints.glob("step-*"):
+            if older != left:
+                durable.remove_tree(older)
+
+    def write_weights(self, out: Path) -> DeltaSummary:
+        (out / "delta.safetensors").write_bytes(self.folder.spec.read_bytes())
+        (out / "canary.safetensors").write_bytes(b"canary")
+        module = ModuleSummary(shape=(8, 8), nnz=4)
+        return DeltaSummary(format="sparse", nnz=4, density=4 / 128, size_bytes=64, modules={MODULE: module})
+
+    def digest(self) -> str:
+        chain = [link.manifest_sha256 for link in self.spec.chain]
+        return hashlib.sha256("".join((self.spec.parent_digest, *chain)).encode()).hexdigest()
+
+    def leave_version(self, walk: dict[str, Any] | None = None) -> None:
         self.say(PhaseEvent(phase=Phase.EVALUATING))
         for task in self.spec.tasks:
             for subject, value in (("base", 0.25), ("result", 0.75)):
@@ -79,21 +115,14 @@ class FakeTrainer:
         self.say(PhaseEvent(phase=Phase.PUBLISHING))
         out = self.folder.out
         out.mkdir()
-        (out / "delta.safetensors").write_bytes(self.folder.spec.read_bytes())
-        (out / "canary.safetensors").write_bytes(b"canary")
-        chain = tuple(link.manifest_sha256 for link in self.spec.chain)
+        if walk is not None:
+            (out / WALK).write_text(json.dumps(walk))
         manifest = Manifest(
             provenance=Provenance.model_validate(self.spec.provenance),
             base_digest=self.spec.base.digest,
-            chain=chain,
-            digest=hashlib.sha256("".join((self.spec.parent_digest, *chain)).encode()).hexdigest(),
-            delta=DeltaSummary(
-                format="sparse",
-                nnz=4,
-                density=4 / 128,
-                size_bytes=64,
-                modules={MODULE: ModuleSummary(shape=(8, 8), nnz=4)},
-            ),
+            chain=tuple(link.manifest_sha256 for link in self.spec.chain),
+            digest=self.digest(),
+            delta=self.write_weights(out),
             recipe=self.spec.recipe,
             template=self.spec.template,
             libraries={},
@@ -133,6 +162,13 @@ def hang(trainer: FakeTrainer) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     helper = subprocess.Popen(["sleep", "120"])
     (trainer.folder.root / "helper.pid").write_text(str(helper.pid))
+    trainer.step(1, 3)
+    time.sleep(120)
+    return ExitCode.OK
+
+
+def silent(trainer: FakeTrainer) -> int:
+    """Stops saying anything, and stops when it is told to."""
     trainer.step(1, 3)
     time.sleep(120)
     return ExitCode.OK
@@ -188,6 +224,58 @@ def pausable(trainer: FakeTrainer) -> int:
     return ExitCode.OK
 
 
+def walked(steps: int = WALK_STEPS) -> dict[str, Any]:
+    """Return where a walk ends: each step hashes the one before, so none can be left out or taken twice."""
+    state: dict[str, Any] = {"step": 0, "digest": ""}
+    for _ in range(steps):
+        state = _next(state)
+    return state
+
+
+def _next(state: dict[str, Any]) -> dict[str, Any]:
+    step = state["step"] + 1
+    return {"step": step, "digest": hashlib.sha256(f"{state['digest']} {step}".encode()).hexdigest()}
+
+
+def walk(trainer: FakeTrainer, seconds: float = 0.08) -> int:
+    """Steps with a checkpoint at every other one, from where the last attempt stood; stops politely, with another."""
+    state = trainer.resume()
+    asked_to_stop: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: asked_to_stop.append(number))
+    trainer.say(PhaseEvent(phase=Phase.TRAINING))
+    while state["step"] < WALK_STEPS:
+        state = _next(state)
+        trainer.step(state["step"], WALK_STEPS)
+        time.sleep(seconds)
+        if asked_to_stop or state["step"] % 2 == 0:
+            trainer.save(state)
+        if asked_to_stop:
+            return ExitCode.CANCELLED
+    trainer.leave_version(state)
+    return ExitCode.OK
+
+
+def marches(trainer: FakeTrainer) -> int:
+    """Two seconds of steps, a checkpoint every fourth; goes on from the latest one that it finds, and notes which."""
+    found = [int(left.name.removeprefix("step-")) for left in trainer.folder.checkpoints.glob("step-*")]
+    (trainer.folder.root / "resumed.json").write_text(json.dumps(found))
+    trainer.say(PhaseEvent(phase=Phase.TRAINING))
+    for n in range(max(found, default=0) + 1, 21):
+        trainer.step(n, 20)
+        time.sleep(0.1)
+        if n % 4 == 0:
+            made = trainer.folder.checkpoints / f"step-{n}"
+            made.mkdir(parents=True)
+            (made / "state.json").write_text(json.dumps(n))
+            manifests.seal(made, {})
+            for older in trainer.folder.checkpoints.glob("step-*"):
+                if older != made:
+                    durable.remove_tree(older)
+            trainer.say(CheckpointEvent(step=n))
+    trainer.leave_version()
+    return ExitCode.OK
+
+
 def corrupt(trainer: FakeTrainer) -> int:
     trainer.leave_version()
     (trainer.folder.out / "delta.safetensors").write_bytes(b"damaged")
@@ -215,11 +303,14 @@ BEHAVIOURS: dict[str, Callable[[FakeTrainer], int]] = {
         brief,
         crash,
         hang,
+        silent,
         diverge,
         killed,
         unlucky,
         resumes,
         pausable,
+        marches,
+        walk,
         corrupt,
         empty,
         free,

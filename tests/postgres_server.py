@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +23,7 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "timezone": "UTC",
 }
+DURABLE = {"fsync": "on", "full_page_writes": "on"}
 
 
 def _installed() -> Path:
@@ -42,35 +44,69 @@ def _binaries(root: Path) -> Path:
     return root / package.name / "pginstall" / "bin"
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One server's programs and data; ``owner`` runs it. A durable one writes through to the disk, as in production."""
+
+    binaries: Path
+    data: Path
+    owner: pwd.struct_passwd
+    durable: bool = False
+
+    @property
+    def url(self) -> str:
+        """Of the maintenance database."""
+        return f"postgresql+psycopg://strata@/postgres?host={self.data}"
+
+    def create(self) -> None:
+        self.data.mkdir(mode=0o700)
+        os.chown(self.data, self.owner.pw_uid, self.owner.pw_gid)
+        options = ["-U", "strata", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        self.run("initdb", "-D", str(self.data), *options)
+
+    def start(self) -> None:
+        settings = SETTINGS | (DURABLE if self.durable else {})
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+        command = ["-w", "-D", str(self.data), "-l", str(self.data / "server.log"), "-o", f"-k {self.data} {options}"]
+        self.run("pg_ctl", "start", *command)
+
+    def stop(self) -> None:
+        """As a power cut would, but for what the operating system keeps."""
+        self.run("pg_ctl", "stop", "-w", "-D", str(self.data), "-m", "immediate")
+
+    def run(self, program: str, *arguments: str) -> None:
+        # pg_ctl's server inherits the output: to a file, since nobody would ever see the end of a pipe.
+        with (self.data.parent / "output.log").open("ab") as output:
+            owner = self.owner
+            switch = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+            command = [self.binaries / program, *arguments]
+            subprocess.run(command, check=True, stdout=output, stderr=output, cwd=self.data, **switch)
+
+
 @contextmanager
-def running() -> Iterator[str]:
-    """Yield the URL of a server's maintenance database; stop and remove the server afterwards."""
+def serving(*, durable: bool = False) -> Iterator[Server]:
+    """Yield a running server; stop and remove it afterwards."""
     # Short: a Unix socket's path has at most 107 bytes.
     root = Path(tempfile.mkdtemp(prefix="strata-pg-"))
     root.chmod(0o755)
     user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-    owner = pwd.getpwnam(user)
-    binaries, data = _binaries(root), root / "data"
-    data.mkdir(mode=0o700)
-    os.chown(data, owner.pw_uid, owner.pw_gid)
-
-    def run(program: str, *arguments: str) -> None:
-        # pg_ctl's server inherits the output: to a file, since nobody would ever see the end of a pipe.
-        with (root / "output.log").open("ab") as output:
-            command = [binaries / program, *arguments]
-            switch = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-            subprocess.run(command, check=True, stdout=output, stderr=output, cwd=data, **switch)
-
-    options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+    server = Server(_binaries(root), root / "data", pwd.getpwnam(user), durable)
     try:
-        run("initdb", "-D", str(data), "-U", "strata", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        run("pg_ctl", "start", "-w", "-D", str(data), "-l", str(data / "server.log"), "-o", f"-k {data} {options}")
+        server.create()
+        server.start()
         try:
-            yield f"postgresql+psycopg://strata@/postgres?host={data}"
+            yield server
         finally:
-            run("pg_ctl", "stop", "-w", "-D", str(data), "-m", "immediate")
+            server.stop()
     finally:
         shutil.rmtree(root)
+
+
+@contextmanager
+def running(*, durable: bool = False) -> Iterator[str]:
+    """Yield the URL of a server's maintenance database; stop and remove the server afterwards."""
+    with serving(durable=durable) as server:
+        yield server.url
 
 
 def execute(server_url: str, statement: str) -> None:

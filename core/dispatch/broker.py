@@ -9,6 +9,7 @@ import structlog
 from celery import Celery
 
 from core.dispatch.protocol import QUEUE, WAKE_TASK, celery_configuration, payload
+from core.domain.crash_points import crash_point
 
 log = structlog.get_logger()
 
@@ -84,6 +85,8 @@ class BrokerDispatcher:
 
 def _attempt(publish: Callable[[str], None], job_id: str) -> None:
     try:
+        crash_point("wake.before")
         publish(job_id)
+        crash_point("wake.after")
     except Exception as error:  # noqa: BLE001 - whatever the broker's library raises, the relay must live on
         log.warning("wake.failed", job_id=job_id, error=type(error).__name__)

@@ -1,8 +1,8 @@
 """Moments at which a process may be made to die: before and after whatever must be whole or absent.
 
 Off unless the environment names a folder of fuses. There, a file named like a point takes the next process that passes
-it: by SIGKILL, or by SIGSTOP where the file says ``stop``. A fuse burns once, whoever passes first; ``3`` on a line of
-its own lets two go by. `make chaos` and the tests of crashes place the fuses; see docs/explanation/what-survives.md.
+it: by SIGKILL, or by SIGSTOP where the file says ``stop``. A fuse burns once, whoever passes first; with ``3`` in it, two
+may pass before. `make chaos` and the tests of crashes place the fuses; see docs/explanation/what-survives.md.
 """
 
 import os
@@ -48,11 +48,14 @@ def crash_point(name: str) -> None:
 
 def _burn(fuse: Path) -> None:
     try:
-        words = fuse.read_text(encoding="ascii").split()
-        passes = next((int(word) for word in words if word.isdecimal()), 1)
-        if passes > 1:
-            fuse.write_text(" ".join([str(passes - 1), *(word for word in words if not word.isdecimal())]))
-            return
+        with fuse.open("r+", encoding="ascii") as file:
+            words = file.read().split()
+            passes = next((int(word) for word in words if word.isdecimal()), 1)
+            if passes > 1:
+                file.seek(0)
+                file.truncate()
+                file.write(" ".join([str(passes - 1), *(word for word in words if not word.isdecimal())]))
+                return
         # Of several that read the fuse, one removes it.
         fuse.unlink()
     except FileNotFoundError:

@@ -6,7 +6,7 @@ runs. The claim looks at the heads alone, one probe of an index a line: it costs
 
 from typing import Final
 
-from sqlalchemy import CTE, ScalarSelect, Select, TextClause, exists, literal, select, text, union_all
+from sqlalchemy import CTE, ScalarSelect, Select, TextClause, exists, literal, select, text, union_all, update
 from sqlalchemy.sql.selectable import FromClause
 
 from core.domain.jobs import IN_LINE, JobState
@@ -32,6 +32,12 @@ def abandoned(work: Work) -> tuple[Job, ...]:
     query = ROWS.where(JOB.c.state == _RUNNING, JOB.c.lease_ms < work.now_ms()).order_by(JOB.c.id)
     rows = work.connection.execute(query.with_for_update(skip_locked=True))
     return tuple(built(row) for row in rows)
+
+
+def trim_leases(work: Work, *, latest_ms: int) -> None:
+    """Let no lease of a running job end after ``latest_ms``."""
+    late = (JOB.c.state == _RUNNING, JOB.c.lease_ms > latest_ms)
+    work.connection.execute(update(JOB).where(*late).values(lease_ms=latest_ms))
 
 
 def _lines() -> CTE:

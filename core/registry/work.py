@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Engine, exc, literal_column, select
 
 from core.domain.access import ANYBODY
+from core.domain.crash_points import crash_point
 from core.domain.errors import ConflictError, UnavailableError
 from core.registry import engines
 
@@ -83,6 +84,8 @@ class Registry:
         with _translated(), self._turn, self._writer.begin() as connection:
             work = Work(connection, self.actor)
             yield work
+            crash_point("commit.before")
+        crash_point("commit.after")
         work.run_hooks()
 
     @contextmanager
@@ -108,7 +111,19 @@ def _translated() -> Iterator[None]:
     """Give the driver's errors their domain words; SQL's own text stays in the log's traceback."""
     try:
         yield
-    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
-        raise UnavailableError("the registry is away", code="registry_unavailable") from error
     except exc.IntegrityError as error:
         raise ConflictError("another call changed the same thing at the same moment; try again") from error
+    except (exc.DBAPIError, exc.TimeoutError) as error:
+        if not _is_away(error):
+            raise
+        raise UnavailableError("the registry is away", code="registry_unavailable") from error
+
+
+def _is_away(error: exc.SQLAlchemyError) -> bool:
+    """Say whether the database, rather than the statement, is to blame.
+
+    A session that PostgreSQL ended because it stood still within a transaction counts: its error is an internal one.
+    """
+    if isinstance(error, (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)):
+        return True
+    return isinstance(error, exc.DBAPIError) and error.connection_invalidated

@@ -116,6 +116,14 @@ def sweep(work: Work, *, barren_limit: int) -> tuple[Job, ...]:
     return tuple(_take_away(work, job, barren_limit=barren_limit) for job in queue.abandoned(work))
 
 
+def trim_leases(work: Work, *, lease_seconds: float) -> None:
+    """Cut leases that end later than any could: the clock went back since they were given.
+
+    A holder that lives renews its lease in any case; one that died would keep its job until the clock has caught up.
+    """
+    queue.trim_leases(work, latest_ms=work.now_ms() + round(1000 * lease_seconds))
+
+
 def _take_away(work: Work, job: Job, *, barren_limit: int) -> Job:
     barren = job.barren + 1
     if job.cancel_requested:

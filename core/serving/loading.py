@@ -124,7 +124,7 @@ class VersionLoader:
             self._artefacts.fetch(link.artefact, target=fetched)
             # The store compared the files with the manifest; that it is the right manifest is left to see.
             manifests.read(fetched, sha256=link.manifest_sha256)
-            fetched.rename(place)
+            durable.rename(fetched, place)
         except MissingError as error:
             raise CorruptError("an artefact of the chain is gone") from error
         finally:

@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from core.domain.crash_points import crash_point
 from core.domain.errors import CorruptError, MissingError, NotReadyError, StrataError, UnavailableError
 from core.serving.loading import LiveVersion, VersionLoader
 from core.serving.servable import Assignment, Servable, VersionSource
@@ -105,7 +106,9 @@ class Refresher:
             if new is None and (old is not None or reference in wanted or self._has_room()):
                 new = self._try_to_load(assignment.servable)
             if new is not None and new is not old:
+                crash_point("flip.before")
                 self._store.flip(reference, new)
+                crash_point("flip.after")
                 log.info("engine.flipped", reference=reference, version_id=new.version_id)
 
     def _wanted_version(self, reference: str, assignments: Mapping[str, Assignment]) -> LiveVersion:

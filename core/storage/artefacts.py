@@ -1,7 +1,6 @@
 """Published folders (versions) in a local folder: immutable, under server-minted keys, complete or absent."""
 
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,8 +87,7 @@ class LocalArtefactStore:
             durable.remove_tree(staged)
 
     def _copy(self, source: Path, target: Path) -> Path:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, target, symlinks=True, copy_function=shutil.copyfile)
+        durable.copy_tree(source, target)
         return target
 
     def _place(self, key: str) -> Path:

@@ -35,7 +35,7 @@ class LocalBlobStore:
         durable.make_folder(self._root)
         durable.sync(file)
         file.chmod(0o444)
-        file.replace(target)
+        durable.rename(file, target)
         durable.sync(self._root)
 
     def delete(self, sha256: str) -> None:

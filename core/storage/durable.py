@@ -4,12 +4,16 @@ import os
 import shutil
 from pathlib import Path
 
+from core.domain.crash_points import crash_point
+
 
 def sync(path: Path) -> None:
     """Force the bytes of a file, or the entries of a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
+        crash_point("fsync.before")
         os.fsync(descriptor)
+        crash_point("fsync.after")
     finally:
         os.close(descriptor)
 
@@ -25,12 +29,21 @@ def sync_tree(folder: Path) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Create or replace ``path`` in one step: a reader sees all of the old content or all of the new."""
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    partial.write_bytes(content)
+    sync(partial)
+    rename(partial, path)
     sync(path.parent)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Give a file or folder another name, in one step; durable only once the folders of both names are synced.
+
+    Raises:
+        OSError: ``target`` is a folder that is not empty, or lies on another file system.
+    """
+    crash_point("rename.before")
+    source.replace(target)
+    crash_point("rename.after")
 
 
 def make_folder(path: Path) -> None:
@@ -49,13 +62,29 @@ def move(source: Path, target: Path) -> None:
         OSError: ``target`` is a folder that is not empty, or lies on another file system.
     """
     make_folder(target.parent)
-    source.rename(target)
+    rename(source, target)
     sync(target.parent)
     if source.parent.is_dir():
         sync(source.parent)
 
 
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy a folder and all below it; ``target`` must be absent. Links stay links.
+
+    Raises:
+        OSError: with its number: `shutil.copytree` would hide that the disk is full.
+    """
+    target.mkdir(parents=True)
+    for entry in sorted(source.iterdir()):
+        if entry.is_dir() and not entry.is_symlink():
+            copy_tree(entry, target / entry.name)
+        else:
+            shutil.copyfile(entry, target / entry.name, follow_symlinks=False)
+
+
 def remove_tree(folder: Path) -> None:
     """Remove a folder and all below it; no error when it is absent."""
     if folder.is_dir():
+        crash_point("removal.before")
         shutil.rmtree(folder)
+        crash_point("removal.after")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from core.domain.crash_points import crash_point
 from core.domain.errors import ConflictError, LostLeaseError, StrataError
 from core.domain.job_folder import ExitCode, JobFolder
 from core.storage import durable
@@ -78,11 +79,13 @@ class Attempt:
             stop_requested=self.stop_requested,
             chores=self.chores,
         )
+        crash_point("trainer.before")
         process = ComputeProcess(
             [*compute.command, kind.module, str(folder.root)],
             environment=compute_environment(os.environ, compute, online=kind.online),
             log=folder.log,
         )
+        crash_point("trainer.after")
         log.info("trainer.started", job_id=self.claim.job.id, fence=self.claim.fence, pid=process.pid)
         return supervisor.watch(process, EventTail(folder.events))
 

@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from core.domain.crash_points import crash_point
 from core.domain.errors import ConflictError, UnavailableError
 from worker.control.attempt import Attempt
 from worker.control.context import StopRequested, WorkerContext
@@ -33,11 +34,13 @@ def run_next(
         UnavailableError: the registry is away; nothing was claimed.
     """
     claimed_at = time.monotonic()
+    crash_point("claim.before")
     try:
         claim = context.desk.claim()
     except ConflictError:
         # Another worker claimed for the same model at the same moment, and won.
         return True
+    crash_point("claim.after")
     if claim is None:
         return False
     log.info("job.claimed", job_id=claim.job.id, fence=claim.fence, kind=claim.job.kind)

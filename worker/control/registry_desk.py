@@ -74,6 +74,7 @@ class RegistryDesk:
         """Take jobs away from holders whose lease ran out, and forget old answers; return how many jobs."""
         with self._registry.write() as work:
             idempotency.prune(work)
+            claims.trim_leases(work, lease_seconds=self._lease_seconds)
             return len(claims.sweep(work, barren_limit=self._barren_limit))
 
     def plan(self, claim: Claim) -> StagingPlan:

@@ -10,6 +10,7 @@ from core.datasets.catalogue import FORMATS
 from core.datasets.materialise import materialise
 from core.datasets.split import Side
 from core.datasets.templates import Template
+from core.domain.crash_points import crash_point
 from core.domain.errors import ConflictError, CorruptError
 from core.domain.job_folder import JobFolder, ScoreEvent
 from core.domain.manifest import Manifest
@@ -51,7 +52,9 @@ class TrainJobs:
             threads=context.compute.threads,
         )
         _adopt_checkpoints(folder)
+        crash_point("spec.before")
         folder.spec.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
+        crash_point("spec.after")
 
     def finish(
         self,
@@ -70,9 +73,18 @@ class TrainJobs:
         """
         manifest, sha256 = _read_manifest(folder.out)
         key = f"versions/{manifest.provenance.project_id}/{manifest.provenance.model_id}/{sha256}"
+        crash_point("store.before")
         context.artefacts.publish(folder.out, key=key)
+        crash_point("store.after")
+
+        def publish() -> None:
+            # Past the last look at the lease: from here on only the fence keeps out a holder that comes too late.
+            crash_point("publish.before")
+            context.desk.publish(claim, manifest=manifest, scores=scores, artefact=key)
+            crash_point("publish.after")
+
         try:
-            heart.insist(lambda: context.desk.publish(claim, manifest=manifest, scores=scores, artefact=key))
+            heart.insist(publish)
         except ConflictError:
             context.artefacts.delete(key)
             raise

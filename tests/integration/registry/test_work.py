@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from sqlalchemy.exc import InternalError
 from stage import PROJECT, Wakes, new_dataset, submission
@@ -92,6 +94,18 @@ def test_each_work_is_one_moment_of_the_databases_clock(registry: Registry) -> N
             assert work.now_ms() == times[-1]
     assert times == sorted(times)
     assert times[0] > 1_700_000_000_000
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_session_that_stood_still_for_too_long_was_ended_and_is_away(registry: Registry) -> None:
+    def stand_still() -> None:
+        with registry.write() as work:
+            work.connection.exec_driver_sql("SET idle_in_transaction_session_timeout = 100")
+            time.sleep(0.5)
+            work.now_ms()
+
+    with pytest.raises(UnavailableError):
+        stand_still()
 
 
 def test_a_registry_that_is_away_is_unavailable() -> None:
