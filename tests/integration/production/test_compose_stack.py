@@ -51,7 +51,7 @@ def test_every_setting_of_the_compose_file_is_one(subtests: pytest.Subtests) -> 
             assert set(services()[name]["environment"]) <= known
 
 
-def test_two_models_learn_at_once_and_survive_the_death_of_both_workers(
+def test_two_models_learn_at_once_and_survive_the_death_of_every_process(
     stack: Stack, client: Client, tmp_path: Path
 ) -> None:
     client.base_models.add("tiny", f"folder:{tiny_llama(tmp_path / 'base')}")
@@ -61,10 +61,11 @@ def test_two_models_learn_at_once_and_survive_the_death_of_both_workers(
         client.models.create(model, base_model="tiny")
         jobs.append(client.tasks.submit(model, rows=rows(" yes"), name="one", spec=SPEC))
     jobs.append(client.tasks.submit("first", rows=rows(" no"), name="two", spec=SPEC))
-    for number in range(2):
-        stack.processes[f"worker-{number}"].send_signal(signal.SIGKILL)
-        stack.processes[f"worker-{number}"].wait()
-        stack.start("worker", number)
+    for name in list(stack.processes):
+        stack.processes[name].send_signal(signal.SIGKILL)
+        stack.processes[name].wait()
+        assert stack.revive() == [name]
+    stack.await_ready()
     for job in jobs:
         client.jobs.wait(job.id, patience=PATIENCE)
     assert [version.number for version in client.versions.list("first")][::-1] == [0, 1, 2]
