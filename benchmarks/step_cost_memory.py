@@ -1,7 +1,6 @@
-"""Peak memory of a step, and the cost of the threshold's start: each in a process of its own.
+"""Peak memory of a step, and the cost of the threshold's start: each in a new process of its own, as a trainer is.
 
-Processes are forked from one that has only imported, so each begins with nothing but the libraries. On a CPU the peak
-is the process's largest resident set, libraries included; on CUDA what the allocator held at most.
+On a CPU the peak is the process's largest resident set, libraries included; on CUDA what the allocator held at most.
 """
 
 import multiprocessing
@@ -27,8 +26,8 @@ _WIDTH: Final = 2048
 
 def alone(measure: Callable[..., Any], *arguments: Any) -> Any:
     """Return what ``measure`` does in a process of its own, with this one's number of threads."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    # A forked process would take over the state of its parent's memory allocator, and with it another peak.
+    context = multiprocessing.get_context("spawn")
     with context.Pool(1, torch.set_num_threads, (torch.get_num_threads(),), maxtasksperchild=1) as pool:
         return pool.apply(measure, arguments)
 
