@@ -1,4 +1,4 @@
-"""The API of one process, as the ``STRATA_…`` variables describe it: ``uvicorn api.asgi:app``."""
+"""The application of one process, as the ``STRATA_…`` variables describe it; `api.__main__` serves it."""
 
 from collections.abc import Callable
 

@@ -67,6 +67,16 @@ def media_type(request: Request) -> tuple[str, str]:
     return message.get_content_type().lower(), (message.get_content_charset() or "utf-8").lower()
 
 
+def require_form(request: Request) -> None:
+    """Check that the body is said to be a form with files.
+
+    Raises:
+        InvalidError: it is not, or it is compressed.
+    """
+    if media_type(request)[0] != "multipart/form-data":
+        raise InvalidError("the body must be multipart/form-data", code="unsupported_media_type")
+
+
 def _require_json(request: Request) -> None:
     if media_type(request) != ("application/json", "utf-8"):
         raise InvalidError("the body must be application/json in UTF-8", code="unsupported_media_type")

@@ -4,16 +4,20 @@ A dependency that opens a transaction enters it on one worker thread and needs a
 thread waiting for SQLite's single writer, the holder would never get that second thread.
 """
 
+import re
 from dataclasses import replace
 from typing import Annotated, Literal, cast
 
 from fastapi import Depends, Path, Query
+from pydantic import BeforeValidator
 from starlette.requests import Request
 
 from api.context import Context
 from core.domain.access import Caller
 from core.domain.errors import InvalidError, Place
 
+# A query is text: what Python would also take for a number (`1_0`, `1.0`, other scripts' digits) is none here.
+_WHOLE = re.compile(r"-?[0-9]+\Z")
 _NAMED = r"^[A-Za-z0-9][A-Za-z0-9@:._-]*$"
 
 
@@ -62,12 +66,21 @@ async def single_query_values(request: Request) -> None:
         raise InvalidError("a query parameter is given twice", places=places)
 
 
+def _digits(value: object) -> object:
+    if isinstance(value, str) and not _WHOLE.match(value):
+        raise ValueError("must be a whole number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_digits)]
+
+
 class Cursor:
     """Which page of a list is wanted."""
 
     def __init__(
         self,
-        limit: Annotated[int, Query(ge=1, le=100, description="Rows of one page.")] = 20,
+        limit: Annotated[Whole, Query(ge=1, le=100, description="Rows of one page.")] = 20,
         after: Annotated[
             str | None, Query(max_length=64, pattern=r"^[a-z]+_[0-9a-f]+$", description="Id of the row before.")
         ] = None,

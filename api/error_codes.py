@@ -28,8 +28,13 @@ CODES: Final[dict[str, Code]] = {
     "missing_scope": Code(403, "The key does not open this"),
     "foreign_origin": Code(403, "Calls from other web sites are refused"),
     "method_not_allowed": Code(405, "The path does not know this method"),
+    "request_timeout": Code(408, "The request took too long to arrive"),
     "too_large": Code(413, "The request is over a stated limit"),
+    "uri_too_long": Code(414, "The address is too long"),
     "unsupported_media_type": Code(415, "The content type or encoding is not one this path reads"),
+    "headers_too_large": Code(431, "The headers are too long"),
+    "unknown_transfer_encoding": Code(501, "The transfer encoding is not known here"),
+    "http_version_not_supported": Code(505, "The version of HTTP is not spoken here"),
     # The content cannot be accepted.
     "invalid_request": Code(422, "The request cannot be accepted"),
     "invalid_text": Code(422, "A text holds characters that cannot be stored"),

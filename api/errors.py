@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 import structlog
 from fastapi import FastAPI
@@ -11,7 +12,9 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Route
 
+from api import answer_headers
 from api.error_codes import CODE_OF_STATUS, CODES
 from api.schemas.problem import OpenAIError, Problem, ProblemPlace
 from core.domain.errors import InvalidError, MalformedError, Place, QuotaError, StrataError
@@ -21,6 +24,9 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE: Final = "application/problem+json"
 _SERVER_FAULT: Final = 500
 _MAX_KEY_CHARS: Final = 64
+_MAX_PATH_CHARS: Final = 512
+# The disk is full, or the user's or the process's share of it.
+_NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # Generated clients retry a 409 unless told otherwise; the rest may be tried again after a moment.
 _HEADERS: Final[dict[int, dict[str, str]]] = {
     401: {"WWW-Authenticate": 'Bearer realm="strata"'},
@@ -62,7 +68,7 @@ def problem(error: StrataError, *, path: str, request_id: str) -> Problem:
         title=CODES[code].meaning,
         status=status,
         detail=error.detail,
-        instance=path,
+        instance=quote(path[:_MAX_PATH_CHARS]),
         request_id=request_id,
         code=code,
         errors=places,
@@ -91,7 +97,12 @@ def response(
         document.model_dump_json(),
         status_code=document.status,
         media_type=MEDIA_TYPE,
-        headers={**_HEADERS.get(document.status, {}), **(headers or {})},
+        headers={
+            **answer_headers.STANDARD,
+            answer_headers.REQUEST_ID: request_id,
+            **_HEADERS.get(document.status, {}),
+            **(headers or {}),
+        },
     )
 
 
@@ -131,7 +142,8 @@ def _on_http_exception(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> str:
     """Return every method of the path; the library names those of the first route only."""
-    routes = [route for router in request.app.state.routers for route in router.routes]
+    pages = [route for route in request.app.routes if isinstance(route, Route)]
+    routes = [*pages, *(route for router in request.app.state.routers for route in router.routes)]
     return ", ".join(
         sorted({method for route in routes if route.path_regex.match(request.url.path) for method in route.methods})
     )
@@ -145,7 +157,7 @@ def _on_disconnect(request: Request, error: Exception) -> Response:
 
 
 def _on_os_error(request: Request, error: Exception) -> Response:
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
         log.error("disk.full", request_id=request.state.request_id)
         return _answer(request, StrataError("there is no space left to store this", code="disk_full"))
     return _on_unforeseen(request, error)

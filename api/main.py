@@ -7,7 +7,7 @@ from typing import Any, Final
 from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI
 
-from api import errors, multipart, openapi
+from api import documentation, errors, multipart, openapi
 from api.context import Context
 from api.dependencies import caller, single_query_values
 from api.gate import Gate
@@ -44,7 +44,10 @@ def assemble(context: Context) -> FastAPI:
         lifespan=_lifespan,
         dependencies=[Depends(caller), Depends(single_query_values)],
         responses=_ERRORS,
+        docs_url=None,
         redoc_url=None,
+        # Another spelling of an address is another address: nobody is sent elsewhere.
+        redirect_slashes=False,
         generate_unique_id_function=openapi.operation_id,
     )
     gate = Gate(context.settings, context.registry)
@@ -57,6 +60,7 @@ def assemble(context: Context) -> FastAPI:
     app.add_middleware(Doorkeeper, gate=gate)
     for router in ROUTERS:
         app.include_router(router)
+    documentation.install(app)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     return app
 

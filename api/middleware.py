@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import errors
+from api import answer_headers, errors
 from api.gate import Gate
 from api.hosts import is_loopback
 from core.domain.errors import MalformedError, StrataError, UnauthenticatedError, UnavailableError
@@ -17,6 +17,9 @@ from core.domain.identifiers import new_id
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 # A page of another port of this machine is of the same site, and other people's all the same.
 _OWN_PAGES: Final = frozenset({"same-origin", "none"})
+_VERSIONS: Final = frozenset({"1.0", "1.1", "2", "3"})
+_MAX_ADDRESS_BYTES: Final = 8 * 1024
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
 
 
 class Doorkeeper:
@@ -43,11 +46,17 @@ class Doorkeeper:
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
-                answer["x-request-id"] = request_id
-                answer["x-content-type-options"] = "nosniff"
+                answer[answer_headers.REQUEST_ID] = request_id
+                for name, value in answer_headers.STANDARD.items():
+                    answer.setdefault(name, value)
             await send(message)
 
-        if fault := _misframed(headers) or await self._unwelcome(scope, headers):
+        # Where a request ends is not certain if it is not HTTP as we read it: nothing more is taken from its sender.
+        if fault := _unreadable(scope, headers):
+            answer = errors.response(fault, path=scope["path"], request_id=request_id, headers=answer_headers.CLOSE)
+            await answer(scope, receive, send_named)
+            return
+        if fault := await self._unwelcome(scope, headers):
             answer = errors.response(fault, path=scope["path"], request_id=request_id)
             await answer(scope, receive, send_named)
             return
@@ -56,7 +65,9 @@ class Doorkeeper:
     async def _unwelcome(self, scope: Scope, headers: Headers) -> StrataError | None:
         """Return why an API without keys cannot answer; the registry is asked before anybody is turned away."""
         fault = None if self._gate.asks_for_keys else _foreign(scope, headers)
-        return fault if fault and not await run_in_threadpool(self._asks_for_keys) else None
+        if fault and not await run_in_threadpool(self._asks_for_keys):
+            return fault
+        return _misdirected(headers)
 
     def _asks_for_keys(self) -> bool:
         try:
@@ -70,9 +81,21 @@ def _request_id(headers: Headers) -> str:
     return given if _REQUEST_ID.match(given) else new_id("req")
 
 
-def _misframed(headers: Headers) -> StrataError | None:
+def _unreadable(scope: Scope, headers: Headers) -> StrataError | None:
     if "transfer-encoding" in headers and "content-length" in headers:
         return MalformedError("a body has a length or is chunked, not both")
+    if scope["http_version"] not in _VERSIONS:
+        return StrataError("this version of HTTP is not spoken here", code="http_version_not_supported")
+    if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > _MAX_ADDRESS_BYTES:
+        return StrataError(f"an address has at most {_MAX_ADDRESS_BYTES} bytes", code="uri_too_long")
+    return None
+
+
+def _misdirected(headers: Headers) -> StrataError | None:
+    """Addresses that we tell are made of the host: it must be one."""
+    hosts = headers.getlist("host")
+    if len(hosts) > 1 or not all(_HOST.match(host) for host in hosts):
+        return MalformedError("the Host header is not a host")
     return None
 
 

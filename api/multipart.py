@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -167,7 +167,9 @@ class FormReader:
                 yield reader
             finally:
                 for stream in reader._streams.values():
-                    stream.close()
+                    # What a full disk did not take when it was written is tried once more, and is not wanted any more.
+                    with suppress(OSError):
+                        stream.close()
 
     async def read(self, request: Request) -> Form:
         """Consume the body.

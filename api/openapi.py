@@ -15,7 +15,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
-from api import scopes
+from api import errors, scopes
 from api.schemas.generation import GenerationRequest
 from api.schemas.keys import KeyRequest, ProjectRequest
 from api.schemas.models import BaseModelRequest, ModelRequest
@@ -46,6 +46,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         )
         schemas = described.setdefault("components", {}).setdefault("schemas", {})
         described["components"]["schemas"] = dict(sorted({**schemas, **bodies["$defs"]}.items()))
+        _describe_problems(described)
         _describe_keys(described)
         app.openapi_schema = described
     return app.openapi_schema
@@ -55,6 +56,15 @@ def operation_id(route: APIRoute) -> str:
     """Return a stable, readable name for an operation, e.g. ``tasks_submit``."""
     prefix = "short_" if route.path == "/generate" else ""
     return f"{prefix}{route.endpoint.__module__.rpartition('.')[2]}_{route.name}"
+
+
+def _describe_problems(described: dict[str, Any]) -> None:
+    """Say that an error is a problem document and nothing else; the library describes it as plain JSON too."""
+    for methods in described["paths"].values():
+        for call in methods.values():
+            for status in ("4XX", "5XX"):
+                content = call["responses"][status]["content"]
+                content[errors.MEDIA_TYPE] = content.pop("application/json")
 
 
 def _describe_keys(described: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """What an upload must hold, on top of being readable."""
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, TypeVar
@@ -35,7 +36,14 @@ def _multipart(properties: Mapping[str, Any], required: Sequence[str]) -> dict[s
     return {"multipart/form-data": {"schema": schema}}
 
 
-DATASET_BODY: Final = {"requestBody": {"required": True, "content": _multipart({"file": _FILE_SCHEMA}, ["file"])}}
+_SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
+_SHA256_SCHEMA: Final = {
+    "type": "string",
+    "pattern": "^[0-9a-f]{64}$",
+    "description": "Of the file, in hex: another file is refused.",
+}
+DATASET_PARTS: Final = {"file": _FILE_SCHEMA, "sha256": _SHA256_SCHEMA}
+DATASET_BODY: Final = {"requestBody": {"required": True, "content": _multipart(DATASET_PARTS, ["file"])}}
 _FORM: Final = {
     **dict.fromkeys(FILES, _FILE_SCHEMA),
     **dict.fromkeys(TEXTS, _TEXT_SCHEMA),
@@ -66,10 +74,12 @@ def require_file(received: Form) -> Mapping[str, ReceivedFile]:
     """Return the files of a form that must have a `file`.
 
     Raises:
-        InvalidError: it has none.
+        InvalidError: it has none, or not that of the `sha256` that is given.
     """
     if "file" not in received.files:
         raise _missing("file", "the part is missing")
+    if "sha256" in received.texts:
+        _require_sha256(received.files["file"], _text("sha256", received.texts["sha256"]))
     return received.files
 
 
@@ -137,6 +147,14 @@ def _text(name: str, content: bytes) -> str:
         message = "a text holds a NUL character"
         raise InvalidError(message, code="invalid_text", places=[Place(loc=(name,), message=message)])
     return text
+
+
+def _require_sha256(file: ReceivedFile, sha256: str) -> None:
+    if not _SHA256.match(sha256):
+        raise _missing("sha256", "must be 64 hex digits in lower case")
+    if sha256 != file.report.sha256:
+        places = [Place(loc=("sha256",), message="is not that of the file as it arrived", hint="send it again")]
+        raise InvalidError("the file is not the one that was meant", code="invalid_dataset", places=places)
 
 
 def _missing(part: str, message: str) -> InvalidError:

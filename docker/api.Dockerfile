@@ -13,8 +13,8 @@ RUN python -m venv /opt/strata \
 FROM python:3.11-slim
 RUN useradd --uid 10001 --create-home strata && install -d -o strata /var/lib/strata
 COPY --from=build /opt/strata /opt/strata
-ENV PATH=/opt/strata/bin:$PATH PYTHONUNBUFFERED=1 STRATA_DATA_DIR=/var/lib/strata
+ENV PATH=/opt/strata/bin:$PATH PYTHONUNBUFFERED=1 STRATA_DATA_DIR=/var/lib/strata STRATA_API_HOST=0.0.0.0
 USER strata
 WORKDIR /var/lib/strata
 EXPOSE 8321
-CMD ["uvicorn", "api.asgi:app", "--host", "0.0.0.0", "--port", "8321", "--h11-max-incomplete-event-size", "16384", "--no-server-header"]
+CMD ["python", "-m", "api"]

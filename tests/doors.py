@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import stage
+from sqlalchemy import event as sql_event
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
@@ -79,22 +80,41 @@ class Door:
         return self.client.post("/v1/tasks", data={**self.fields, **(fields or {})}, files=parts)
 
     def contents(self) -> tuple[dict[str, list[Any]], list[str]]:
-        """Every row of every table, and every file of the data folder but the database's own."""
-        with self.registry.read() as work:
-            rows = {
-                name: [tuple(row) for row in work.connection.execute(select(table)).all()]
-                for name, table in access_tables.API_KEY.metadata.tables.items()
-            }
-        files = sorted(
-            str(path.relative_to(self.settings.data_dir))
-            for path in self.settings.data_dir.rglob("*")
-            if path.is_file() or path.parent == self.settings.uploads_dir
-        )
-        return rows, files
+        return contents(self.registry, self.settings)
 
     def resolve(self, reference: str) -> str:
         with self.registry.read() as work:
             return versions.resolve(work, project_id=stage.PROJECT, reference=reference).id
+
+
+def contents(registry: Registry, settings: Settings) -> tuple[dict[str, list[Any]], list[str]]:
+    """Every row of every table, and every file of the data folder but the database's own."""
+    with registry.read() as work:
+        rows = {
+            name: [tuple(row) for row in work.connection.execute(select(table)).all()]
+            for name, table in access_tables.API_KEY.metadata.tables.items()
+        }
+    files = sorted(
+        str(path.relative_to(settings.data_dir))
+        for path in settings.data_dir.rglob("*")
+        if (path.is_file() and not path.name.startswith("registry.sqlite")) or path.parent == settings.uploads_dir
+    )
+    return rows, files
+
+
+def statements(door: Door) -> list[str]:
+    """Return a list that grows with every statement that the registry is sent."""
+    asked: list[str] = []
+
+    def note(*told: Any) -> None:
+        if told[2] != "BEGIN":
+            asked.append(told[2])
+
+    # On PostgreSQL the reader is the writer with other options, and tells the writer's listeners.
+    shared = door.registry._reader.pool is door.registry._writer.pool
+    for engine in (door.registry._writer,) if shared else (door.registry._writer, door.registry._reader):
+        sql_event.listen(engine, "before_cursor_execute", note)
+    return asked
 
 
 def labelled(n_rows: int, *, start: int = 0, labels: tuple[str, ...] = ("basalt", "ember")) -> bytes:

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from api import storing, uploads, views
+from api import bodies, storing, uploads, views
 from api.context import Context
-from api.dependencies import Ctx, Named, Paging, Project
+from api.dependencies import Ctx, Named, Paging, Project, Whole
 from api.idempotency import Once, OnceOnly, answer, content_of
 from api.multipart import ReceivedFile
 from api.schemas.base import ListView, listed
@@ -30,7 +30,8 @@ _Option = Annotated[str, Query(min_length=1, max_length=200)]
 @router.post("", status_code=201, response_model=DatasetView, openapi_extra=uploads.DATASET_BODY)
 async def upload(request: Request, context: Ctx, project: Project, once: OnceOnly) -> Response:
     """Upload a file of rows; the same content again is the same dataset."""
-    with uploads.form(context, files=("file",)) as reader:
+    bodies.require_form(request)
+    with uploads.form(context, files=("file",), texts=("sha256",)) as reader:
         files = uploads.require_file(await reader.read(request))
         return await run_in_threadpool(_store, context, files, project_id=project, once=once)
 
@@ -64,7 +65,7 @@ def preview(
     dataset_id: Named,
     context: Ctx,
     project: Project,
-    limit: Annotated[int, Query(ge=1, le=20)] = 5,
+    limit: Annotated[Whole, Query(ge=1, le=20)] = 5,
     question: Annotated[str | None, Query(min_length=1, max_length=2_000)] = None,
     options: Annotated[list[_Option] | None, Query(max_length=1_000)] = None,
 ) -> PreviewView:

@@ -28,6 +28,4 @@ async def generate(
     if not body.stream:
         return GenerationView.model_validate(await generation.answer(body))
     frames = await generation.stream(body, path=request.url.path, request_id=request.state.request_id)
-    return StreamingResponse(
-        frames, media_type="text/event-stream", headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    )
+    return StreamingResponse(frames, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

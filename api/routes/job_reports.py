@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api import views
 from api.context import Context
-from api.dependencies import Ctx, Known, Named, Project
+from api.dependencies import Ctx, Known, Named, Project, Whole
 from api.event_stream import EventStream
 from api.schemas.base import ListView, listed
 from api.schemas.tasks import EventView, LogView, MetricsView, PointView
@@ -29,9 +29,9 @@ class _Window:
 
     def __init__(
         self,
-        after: Annotated[int, Query(ge=0, le=_MAX_N, description="Number of the last event that is known.")] = 0,
-        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
-        last_event_id: Annotated[int | None, Header(ge=0, le=_MAX_N)] = None,
+        after: Annotated[Whole, Query(ge=0, le=_MAX_N, description="Number of the last event that is known.")] = 0,
+        limit: Annotated[Whole, Query(ge=1, le=1_000)] = 100,
+        last_event_id: Annotated[Whole | None, Header(ge=0, le=_MAX_N)] = None,
     ) -> None:
         self.after = after if last_event_id is None else last_event_id
         self.limit = limit
@@ -54,9 +54,7 @@ async def events(
         return await run_in_threadpool(_page, context, caller.project_id, job_id, window)
     await run_in_threadpool(_require_job, context, caller.project_id, job_id)
     stream = EventStream(context=context, caller=caller, job_id=job_id, after=window.after)
-    return StreamingResponse(
-        stream.frames(), media_type=_EVENT_STREAM, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    )
+    return StreamingResponse(stream.frames(), media_type=_EVENT_STREAM, headers={"X-Accel-Buffering": "no"})
 
 
 @router.get("/{job_id}/metrics")
@@ -65,7 +63,7 @@ def metrics(
     context: Ctx,
     project: Project,
     series: Annotated[str, Query(max_length=2_000, description="Names, with commas; none means all.")] = "",
-    max_points: Annotated[int, Query(ge=2, le=10_000, description="Each curve is thinned to so many points.")] = 500,
+    max_points: Annotated[Whole, Query(ge=2, le=10_000, description="Each curve is thinned to so many points.")] = 500,
 ) -> MetricsView:
     """Show curves, e.g. loss and sparsity by step."""
     names = tuple(name for name in series.split(",") if name)[:_MAX_SERIES]
@@ -82,7 +80,7 @@ def logs(
     job_id: Named,
     context: Ctx,
     project: Project,
-    max_bytes: Annotated[int, Query(ge=1, le=1024 * 1024)] = 64 * 1024,
+    max_bytes: Annotated[Whole, Query(ge=1, le=1024 * 1024)] = 64 * 1024,
 ) -> LogView:
     """Show the end of what the job's latest trainer printed."""
     _require_job(context, project, job_id)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends
 
 from api import bodies
 from api.dependencies import Ctx, Named, Paging, Project
@@ -19,7 +19,6 @@ router = APIRouter(prefix="/v1/keys", tags=["keys"])
 @router.post("", status_code=201, openapi_extra=bodies.described(KeyRequest))
 def create(
     body: Annotated[KeyRequest, Depends(bodies.json_body(KeyRequest))],
-    response: Response,
     context: Ctx,
     project: Project,
 ) -> NewKeyView:
@@ -32,7 +31,6 @@ def create(
             scopes=body.scopes,
             expires_in_seconds=body.expires_in_seconds,
         )
-    response.headers["Cache-Control"] = "no-store"
     return NewKeyView(**view(made).model_dump(), key=key)
 
 

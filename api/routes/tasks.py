@@ -124,4 +124,6 @@ class _Poster:
             expected_parent=fields.expected_parent,
         )
         dispatcher = self._context.dispatcher
-        return tasks.submit(work, project_id=self._project_id, submission=submission, dispatcher=dispatcher)
+        task, job = tasks.submit(work, project_id=self._project_id, submission=submission, dispatcher=dispatcher)
+        estimates.require_memory(work, job, limit_bytes=self._context.settings.task_memory_bytes)
+        return task, job

@@ -39,7 +39,7 @@ def adapter_on(settings: Strict, facts: BaseFacts) -> AdapterSettings:
     adapted = {name: facts.modules[name] for target in targets for name in matching(facts.modules, target)}
     smallest = min(min(shape) for shape in adapted.values())
     if isinstance(adapter, LowRankSettings) and adapter.rank > smallest:
-        message = f"rank {adapter.rank} is over the smallest adapted dimension {smallest}"
+        message = f"must be at most {smallest}, the smallest adapted dimension"
         raise refusal(("spec", "adapter", "rank"), message)
     return adapter.model_copy(update={"target_modules": targets})
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.domain.base_facts import BaseFacts
+from core.domain.errors import InvalidError, Place
 from core.domain.records import Dataset, Job, Task
 from core.learning.recipe import Recipe
 from core.registry import base_models, datasets, jobs, models, tasks, versions
@@ -21,6 +22,8 @@ SPARSE_BYTES: Final = 8
 KEPT_ACTIVATIONS: Final = 34
 # Master copy, gradient of the update, and the weights that are put back.
 ADAPTED_COPIES: Final = 3
+# A factor of a low-rank update, its gradient and AdamW's two moments.
+FACTOR_COPIES: Final = 4
 # Logits, their softmax and its gradient.
 LOGIT_COPIES: Final = 3
 
@@ -78,6 +81,23 @@ def estimate(work: Work, job: Job) -> Estimate:
     )
 
 
+def require_memory(work: Work, job: Job, *, limit_bytes: int) -> None:
+    """Check that a queued `train` job is not estimated to need more memory than there is.
+
+    Raises:
+        InvalidError: it is.
+    """
+    task = tasks.get(work, str(job.task_id))
+    recipe = Recipe.model_validate(job.params["recipe"])
+    base = base_models.get(work, models.get(work, task.model_id).base_model_id)
+    load = _load(datasets.get(work, task.dataset_id), task, recipe)
+    needed = _peak_memory(load, BaseFacts.model_validate(base.facts), recipe).value or 0
+    if needed > limit_bytes:
+        message = f"is estimated to need {needed:.2g} bytes of memory, over the limit of {limit_bytes} bytes"
+        hint = "lower the rank, the batch size or the token limits, or adapt fewer modules"
+        raise InvalidError("the task needs too much memory", places=[Place(loc=("spec",), message=message, hint=hint)])
+
+
 def _load(data: Dataset, task: Task, recipe: Recipe) -> _Load:
     training = recipe.training
     rows = data.n_rows if task.eval_dataset_id else max(1, round(data.n_rows * 0.9))
@@ -104,10 +124,20 @@ def _load_of(work: Work, job: FinishedJob) -> _Load:
 
 def _adapted(facts: BaseFacts, recipe: Recipe) -> int:
     """Return how many weights the method may change."""
+    return sum(rows * columns for rows, columns in _adapted_shapes(facts, recipe))
+
+
+def _factors(facts: BaseFacts, recipe: Recipe) -> int:
+    """Return how many entries the factors of a low-rank update have; 0 for another one."""
+    rank = recipe.adapter.settings.get("rank")
+    sides = sum(rows + columns for rows, columns in _adapted_shapes(facts, recipe))
+    return rank * sides if isinstance(rank, int) else 0
+
+
+def _adapted_shapes(facts: BaseFacts, recipe: Recipe) -> list[tuple[int, int]]:
     targets = recipe.adapter.settings.get("target_modules")
     suffixes = tuple(map(str, targets)) if isinstance(targets, list | tuple) else facts.default_targets
-    shapes = [shape for name, shape in facts.modules.items() if name.endswith(suffixes)]
-    return sum(rows * columns for rows, columns in shapes)
+    return [shape for name, shape in facts.modules.items() if name.endswith(suffixes)]
 
 
 def _peak_memory(load: _Load, facts: BaseFacts, recipe: Recipe) -> Figure:
@@ -116,8 +146,11 @@ def _peak_memory(load: _Load, facts: BaseFacts, recipe: Recipe) -> Figure:
     blocks = len(set(facts.blocks.values()))
     kept = 1 if recipe.training.gradient_checkpointing else KEPT_ACTIVATIONS
     activations = batch_tokens * (kept * hidden * blocks + LOGIT_COPIES * facts.vocabulary)
-    weights = facts.parameters + ADAPTED_COPIES * _adapted(facts, recipe)
-    basis = "rule of thumb: weights, copies of the adapted ones, activations and logits of one micro-batch, in fp32"
+    weights = facts.parameters + ADAPTED_COPIES * _adapted(facts, recipe) + FACTOR_COPIES * _factors(facts, recipe)
+    basis = (
+        "rule of thumb: weights, copies of the adapted ones, factors and their moments, activations and logits of one "
+        "micro-batch, in fp32"
+    )
     return Figure(value=FLOAT_BYTES * (weights + activations), basis=basis)
 
 

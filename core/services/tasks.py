@@ -19,7 +19,7 @@ from core.domain.records import Dataset, Job, Json, Model, Page, Task
 from core.learning.catalogue.presets import DEFAULT_METHOD
 from core.learning.recipe import Recipe, TaskSpec
 from core.learning.resolution import resolve
-from core.registry import aliases, base_models, jobs, models, tasks
+from core.registry import aliases, base_models, jobs, models, tasks, versions
 from core.registry import datasets as dataset_rows
 from core.registry.pages import Cursor, Order
 from core.registry.work import Work
@@ -174,10 +174,19 @@ def _hold_files(work: Work, project_id: str, submission: TaskSubmission) -> None
 
 
 def _require_parent(work: Work, model: Model, *, expected: str | None) -> None:
+    if expected is not None and _is_of_another(work, model, version_id=expected):
+        places = [Place(loc=("expected_parent",), message="is a version of another model")]
+        raise InvalidError("a task starts from a version of its own model", places=places)
     head = aliases.find(work, model_id=model.id, name="latest")
     if expected is not None and (head is None or head.version_id != expected):
         current = head.version_id if head else "nothing"
         raise ConflictError(f"latest now names {current}", code="parent_conflict")
+
+
+def _is_of_another(work: Work, model: Model, *, version_id: str) -> bool:
+    """Return whether the project has the version, in another model; another project's is like one that is not there."""
+    found = versions.find(work, version_id)
+    return found is not None and found.project_id == model.project_id and found.model_id != model.id
 
 
 def _with_defaults(defaults: Json, spec: TaskSpec) -> TaskSpec:

@@ -66,7 +66,7 @@ class Embedded:
         self._settings = settings
         self._console = console
         self._stop = stop
-        self._family = Family(service.programs(settings), service.environment(settings, os.environ), self._say)
+        self._family = Family(service.programs(), service.environment(settings, os.environ), self._say)
         self._client = Client(f"http://{settings.api_host}:{settings.api_port}", api_key)
 
     def run(self, *, wait_base: bool) -> None:

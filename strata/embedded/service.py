@@ -2,7 +2,6 @@
 
 import fcntl
 import hashlib
-import importlib.util
 import os
 import socket
 import tempfile
@@ -17,28 +16,16 @@ from strata.embedded.children import Program
 # sun_path of a Unix socket holds 108 bytes on Linux and 104 on BSD, with the closing NUL.
 SOCKET_PATH_BYTES: Final = 100
 LOCK: Final = "up.lock"
-STREAMS_STOP_WITHIN_SECONDS: Final = 3
 
 
 class CannotStartError(Exception):
     """The service cannot start here; the message says what to do."""
 
 
-def programs(settings: Settings) -> tuple[Program, ...]:
+def programs() -> tuple[Program, ...]:
     """Return what runs: the API, the worker and the engine."""
-    api = (
-        "api.asgi:app",
-        f"--app-dir={_home_of('api')}",
-        f"--host={settings.api_host}",
-        f"--port={settings.api_port}",
-        "--log-level=warning",
-        "--no-access-log",
-        "--no-server-header",
-        "--h11-max-incomplete-event-size=16384",
-        f"--timeout-graceful-shutdown={STREAMS_STOP_WITHIN_SECONDS}",
-    )
     return (
-        Program("api", "uvicorn", api),
+        Program("api", "api"),
         Program("worker", "worker.control"),
         Program("engine", "worker.compute.engine"),
     )
@@ -124,14 +111,6 @@ def engine_listens(settings: Settings) -> bool:
         return True
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         return probe.connect_ex(path) == 0
-
-
-def _home_of(package: str) -> Path:
-    """Return the folder that holds a package: never the current one, which may hold another of that name."""
-    found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:
-        raise CannotStartError(f"the package {package} is not installed; install strata again")
-    return Path(found.origin).resolve().parents[1]
 
 
 def _engine_address(settings: Settings) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any, Final
 
-from core.datasets.containers.container import MAGIC_BYTES, Header, Record, foreign
+from core.datasets.containers.container import ENDLESS, MAGIC_BYTES, MAX_BLANK_LINES, Header, Record, foreign
 from core.datasets.example import Fault
 from core.datasets.lines import MAX_LINE_BYTES, Line, LineSplitter
 from core.domain import strict_json
@@ -68,6 +68,8 @@ class CommaSeparated:
             yield from self._continued(data)
         elif not data or data.isspace():
             self.blank_lines += 1
+            if self.blank_lines > MAX_BLANK_LINES:
+                yield self._last(line.number, ENDLESS)
         else:
             yield from self._begun(data)
 

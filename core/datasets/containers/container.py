@@ -65,6 +65,10 @@ _BY_MEDIA_TYPE: Final[Mapping[str, Container]] = {
 }
 _BY_ENDING: Final[Mapping[str, Container]] = {f".{each}": each for each in Container} | {".ndjson": Container.JSONL}
 
+# A file of nothing but line feeds would keep a processor busy for as long as it is.
+MAX_BLANK_LINES: Final = 100_000
+ENDLESS: Final = Fault(f"the file has more than {MAX_BLANK_LINES} blank lines")
+
 PARQUET_MAGIC: Final = b"PAR1"
 MAGIC_BYTES: Final = 6
 _FOREIGN: Final[Mapping[bytes, tuple[str, str]]] = {

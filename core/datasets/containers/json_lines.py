@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from core.datasets.containers.container import MAGIC_BYTES, Header, Record, foreign
+from core.datasets.containers.container import ENDLESS, MAGIC_BYTES, MAX_BLANK_LINES, Header, Record, foreign
 from core.datasets.example import Fault
 from core.datasets.lines import MAX_LINE_BYTES, Line, LineSplitter
 from core.domain import strict_json
@@ -43,6 +43,9 @@ class JsonLines:
             yield Record(line.number, fault=Fault(f"the line is longer than {MAX_LINE_BYTES} bytes"))
         elif not line.data or line.data.isspace():
             self.blank_lines += 1
+            if self.blank_lines > MAX_BLANK_LINES:
+                self.done = True
+                yield Record(line.number, fault=ENDLESS)
         else:
             row, fault = parse(line.data.removesuffix(b"\r"))
             if fault and line.number == 1 and fault.hint is None and not line.data.lstrip().startswith((b"{", b"[")):

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
-from doors import Door, labelled
-from sqlalchemy import event as sql_event
+from doors import Door, labelled, statements
 from sqlalchemy import select, update
 from tenants import Tenant, document, furnish, line_up, tenant
 
@@ -32,21 +31,6 @@ def routes() -> list[tuple[str, str]]:
 
 def call(door: Door, method: str, path: str, **request: Any) -> Any:
     return door.client.request(method, re.sub(r"{\w+}", "x", path), **request)
-
-
-def statements(door: Door) -> list[str]:
-    """Return a list that grows with every statement that the registry is sent."""
-    asked: list[str] = []
-
-    def note(*told: Any) -> None:
-        if told[2] != "BEGIN":
-            asked.append(told[2])
-
-    # On PostgreSQL the reader is the writer with other options, and tells the writer's listeners.
-    shared = door.registry._reader.pool is door.registry._writer.pool
-    for engine in (door.registry._writer,) if shared else (door.registry._writer, door.registry._reader):
-        sql_event.listen(engine, "before_cursor_execute", note)
-    return asked
 
 
 def refused(answer: Any) -> bool:

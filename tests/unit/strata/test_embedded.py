@@ -15,7 +15,7 @@ import pytest
 
 from core.settings import Settings
 from strata.embedded.children import RESTARTS_A_MINUTE, Family, GaveUpError, Program
-from strata.embedded.service import CannotStartError, environment, folder_held, holder_of, programs, require_free_port
+from strata.embedded.service import CannotStartError, environment, folder_held, holder_of, require_free_port
 
 SLEEPER = "import time; print('here', flush=True); time.sleep(600)"
 STUBBORN = (
@@ -137,9 +137,9 @@ def test_a_taken_port_is_named() -> None:
 
 def test_the_service_listens_on_loopback_and_its_parts_agree(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, api_port=9000)
-    assert "--host=127.0.0.1" in programs(settings)[0].arguments
     agreed = environment(settings, {"PATH": "p", "STRATA_DISPATCHER": "celery"})
     assert agreed["PATH"] == "p"
+    assert (agreed["STRATA_API_HOST"], agreed["STRATA_API_PORT"]) == ("127.0.0.1", "9000")
     assert agreed["STRATA_DISPATCHER"] == "local"
     assert agreed["STRATA_DATA_DIR"] == str(tmp_path)
     assert agreed["STRATA_ENGINE_ADDRESS"] == f"unix:{tmp_path}/run/engine.sock"

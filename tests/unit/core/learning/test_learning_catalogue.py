@@ -121,7 +121,7 @@ def test_a_presets_training_holds_where_the_task_says_nothing(facts: BaseFacts) 
 def test_the_refusal_of_a_rank_says_what_it_exceeds(facts: BaseFacts) -> None:
     with pytest.raises(InvalidError) as caught:
         resolved(facts, adapter={"rank": 900})
-    assert caught.value.places[0].message == "rank 900 is over the smallest adapted dimension 192"
+    assert caught.value.places[0].message == "must be at most 192, the smallest adapted dimension"
 
 
 @pytest.mark.parametrize(
