@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from fastapi import FastAPI
 
-from api import logs
 from api.context import Context
 from api.engine_client import EngineClient
 from api.main import assemble
@@ -12,6 +11,7 @@ from core.dispatch.local import LocalDispatcher
 from core.domain.ports import Dispatcher
 from core.registry.work import Registry
 from core.settings import Settings
+from core.signals import logs
 from core.storage import opening
 
 
@@ -44,5 +44,6 @@ def _dispatcher(settings: Settings) -> tuple[Dispatcher, Callable[[], None]]:
     return dispatcher, dispatcher.close
 
 
-logs.configure()
-app = build(Settings())
+_settings = Settings()
+logs.configure(_settings.log_format)
+app = build(_settings)

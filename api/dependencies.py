@@ -11,6 +11,7 @@ from typing import Annotated, Literal, cast
 from fastapi import Depends, Path, Query
 from pydantic import BeforeValidator
 from starlette.requests import Request
+from structlog.contextvars import bind_contextvars
 
 from api.context import Context
 from core.domain.access import Caller
@@ -38,9 +39,16 @@ async def known_caller(who: Annotated[Caller | None, Depends(caller)]) -> Caller
 
 
 async def context(request: Request, who: Annotated[Caller | None, Depends(caller)]) -> Context:
-    """Return what the application was assembled from; what is changed through it, the caller changed."""
+    """Return what the application was assembled from; what is changed through it, the caller changed.
+
+    What is logged from here on tells of whose request it is; each request runs in a context of its own.
+    """
     assembled = cast("Context", request.app.state.context)
-    return assembled if who is None else replace(assembled, registry=assembled.registry.acting_as(who.actor))
+    bind_contextvars(request_id=request.state.request_id)
+    if who is None:
+        return assembled
+    bind_contextvars(project_id=who.project_id, actor=who.actor)
+    return replace(assembled, registry=assembled.registry.acting_as(who.actor))
 
 
 async def project_id(who: Annotated[Caller, Depends(known_caller)]) -> str:

@@ -77,27 +77,23 @@ class Settings(BaseSettings):
         description="Whether callers must show an API key: auto asks for one as soon as the registry holds any, and "
         "refuses to listen beyond loopback before; always asks from the start.",
     )
-    request_head_seconds: float = Field(
-        default=10.0, gt=0, description="Longest time that the head of a request may take to arrive."
-    )
-    request_body_seconds: float = Field(
-        default=20.0,
-        gt=0,
-        description="Time within which 8 KiB more of a request's body, or its end, must arrive; and within which a "
-        "caller must read on.",
-    )
-    max_connections: int = Field(
-        default=2_000,
-        ge=1,
-        description="Connections that one API process holds; beyond, the one that has been silent longest is closed.",
-    )
     upload_max_bytes: int = Field(default=512 * MIB, gt=0, description="Largest accepted upload, in bytes.")
     max_rows: int = Field(default=1_000_000, gt=0, description="Most rows of one dataset.")
-    task_memory_bytes: int = Field(
-        default=256 * GIB,
-        gt=0,
-        description="A task that is estimated to need more memory than this is refused; the memory of the trainer's "
-        "device is a good value.",
+
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        description="Bearer token that opens GET /metrics and nothing else; where keys are asked for, an admin key "
+        "opens it too.",
+    )
+
+    # Logs.
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto",
+        description="Lines of the log: json, or text as key=value; auto is text on a terminal and json elsewhere.",
+    )
+    log_requests: bool = Field(
+        default=True,
+        description="Whether the API logs a line for each request; what fails on its side is logged in any case.",
     )
 
     # Leases, in seconds.
@@ -128,6 +124,11 @@ class Settings(BaseSettings):
         pattern=r"^(auto|cpu|cuda|mps)$",
         description="Device of trainer and engine: auto, cpu, cuda or mps.",
     )
+    engine_device: str = Field(
+        default="",
+        pattern=r"^(auto|cpu|cuda|mps)?$",
+        description="Device of the engine alone, e.g. cpu to leave the only GPU to the trainer; empty means device.",
+    )
     compute_command: str = Field(
         default="",
         description="Command that runs a module of worker.compute, to which its name and the job's folder are "
@@ -136,6 +137,13 @@ class Settings(BaseSettings):
     visible_gpu: str | None = Field(
         default=None,
         description="CUDA_VISIBLE_DEVICES of the trainer; unset means what the worker sees, or else GPU 0.",
+    )
+    trainer_memory_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="Memory of its device that one trainer may take: a job that is estimated to need more fails as "
+        "insufficient_memory before it starts. 0 means what the device has in all, on a GPU that the engine uses too "
+        "less engine_memory_bytes.",
     )
     trainer_threads: int = Field(default_factory=usable_cpus, ge=1, description="CPU threads of one trainer.")
     job_timeout_seconds: float = Field(

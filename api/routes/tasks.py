@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -26,6 +27,8 @@ from core.domain.records import Dataset, Job, Task
 from core.registry.work import Work
 from core.services import estimates, tasks
 from core.services.idempotency import Answer
+
+log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 
@@ -111,6 +114,8 @@ class _Poster:
 
     def _queue(self, work: Work, fields: TaskFields, stored: Mapping[str, Dataset]) -> Answer:
         _, job = self._submit(work, fields, stored)
+        ids = {"task_id": job.task_id, "job_id": job.id, "model_id": job.model_id}
+        work.after_commit(lambda: log.info("task.queued", **ids))
         view = views.job(self._context, work, job, base_url=self._base_url)
         return answer(202, view, {"Location": f"/v1/jobs/{job.id}"})
 

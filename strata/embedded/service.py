@@ -36,6 +36,9 @@ def environment(settings: Settings, surroundings: Mapping[str, str]) -> dict[str
     return {
         **surroundings,
         "PYTHONUNBUFFERED": "1",
+        # Their words are read by people here, each behind the name of its process.
+        "STRATA_LOG_FORMAT": surroundings.get("STRATA_LOG_FORMAT", "text"),
+        "STRATA_LOG_REQUESTS": surroundings.get("STRATA_LOG_REQUESTS", "false"),
         "STRATA_DATA_DIR": str(settings.data_dir),
         "STRATA_DATABASE_URL": settings.database_url,
         "STRATA_BASE_MODELS_DIR": str(settings.base_models_dir),

@@ -22,10 +22,10 @@ from core.serving.engine import Engine
 from core.serving.loading import VersionLoader
 from core.serving.servable import VersionSource
 from core.settings import Settings
+from core.signals import logs
 from core.storage import opening
 from worker.compute.engine_http import create_app
 from worker.compute.registry_source import RegistrySource
-from worker.control import logs
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ _LOAD_SECONDS: Final = 30.0
 def run() -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = Settings()
-    logs.configure()
+    logs.configure(settings.log_format)
     threading.excepthook = end_process
     transformers_logging.disable_progress_bar()
     torch.set_num_threads(settings.engine_threads)
@@ -57,7 +57,7 @@ def serve(settings: Settings, source: VersionSource) -> None:
     loader = VersionLoader(
         artefacts=opening.artefact_store(settings.artefacts_dir, **settings.storage),
         cache=cache_of(settings),
-        device=device_of(settings.device),
+        device=device_of(settings.engine_device or settings.device),
     )
     engine = Engine(source=source, loader=loader, memory_bytes=settings.engine_memory_bytes)
     secret = settings.engine_secret.get_secret_value() if settings.engine_secret else None
@@ -72,7 +72,7 @@ def serve(settings: Settings, source: VersionSource) -> None:
         signal.signal(number, _leave)
     listener = listen(settings.engine_address, secret=secret)
     log.info("engine.listening", address=settings.engine_address)
-    config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(app, log_config=None, log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
     try:
         uvicorn.Server(config).run(sockets=[listener])
     finally:

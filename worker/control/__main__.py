@@ -7,7 +7,8 @@ from types import FrameType
 import structlog
 
 from core.settings import Settings
-from worker.control import assembly, logs
+from core.signals import logs
+from worker.control import assembly
 from worker.control.loop import poll
 
 log = structlog.get_logger()
@@ -15,7 +16,8 @@ log = structlog.get_logger()
 
 def main() -> None:
     """Work until SIGTERM or SIGINT; a running job then goes back to its queue."""
-    logs.configure()
+    settings = Settings()
+    logs.configure(settings.log_format)
     stop = threading.Event()
 
     def request_stop(_number: int, _frame: FrameType | None) -> None:
@@ -23,7 +25,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, request_stop)
     signal.signal(signal.SIGINT, request_stop)
-    with assembly.open_context(Settings()) as context:
+    with assembly.open_context(settings) as context:
         log.info("worker.started", dispatcher="local")
         poll(context, stop=stop)
     log.info("worker.stopped")

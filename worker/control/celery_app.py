@@ -13,7 +13,8 @@ from celery import Celery, signals
 from core.dispatch.protocol import QUEUE, SWEEP_TASK, WAKE_TASK, celery_configuration
 from core.domain.errors import UnavailableError
 from core.settings import Settings
-from worker.control import assembly, logs
+from core.signals import logs
+from worker.control import assembly
 from worker.control.loop import Sweeper, run_until_idle
 
 log = structlog.get_logger()
@@ -77,7 +78,7 @@ def _drain(**_: object) -> None:
 
 @signals.setup_logging.connect(weak=True)
 def _configure_logs(**_: object) -> None:
-    logs.configure()
+    logs.configure(Settings().log_format)
 
 
 app = create_app(Settings())

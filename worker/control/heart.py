@@ -3,6 +3,8 @@
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from typing import Final, Self, TypeVar
 
 import structlog
@@ -32,7 +34,9 @@ class Heart:
         self._refused = False
         self._heard = BeatAnswer()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        # What it logs is of the same job as what its owner logs.
+        run = partial(copy_context().run, self._run)
+        self._thread = threading.Thread(target=run, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from core.domain.crash_points import crash_point
 from core.domain.errors import ConflictError, UnavailableError
@@ -43,9 +44,12 @@ def run_next(
     crash_point("claim.after")
     if claim is None:
         return False
-    log.info("job.claimed", job_id=claim.job.id, fence=claim.fence, kind=claim.job.kind)
+    job = claim.job
+    ids = {"job_id": job.id, "fence": claim.fence, "model_id": job.model_id, "project_id": job.project_id}
     beat = partial(context.desk.beat, claim)
-    with Heart(beat, timings=context.timings, claimed_at=claimed_at) as heart:
+    # Every line that is logged until the job is settled tells of which claim of which job it is.
+    with bound_contextvars(**ids), Heart(beat, timings=context.timings, claimed_at=claimed_at) as heart:
+        log.info("job.claimed", kind=job.kind, claim=job.claims)
         Attempt(context=context, claim=claim, heart=heart, stop_requested=stop_requested, chores=chores).run()
     return True
 
