@@ -7,6 +7,7 @@ from typing import Final
 
 from core.domain.errors import InvalidError, Place
 from core.serving.loading import LiveVersion, VersionLoader
+from core.serving.meters import EngineMeters
 from core.serving.refresh import Refresher
 from core.serving.requests import CompletionRequest, Piece, Ticket
 from core.serving.scheduler import Scheduler
@@ -32,8 +33,11 @@ class Engine:
 
     def __init__(self, *, source: VersionSource, loader: VersionLoader, memory_bytes: int) -> None:
         self.store = VersionStore()
-        self.scheduler = Scheduler()
-        self._refresher = Refresher(store=self.store, source=source, loader=loader, memory_bytes=memory_bytes)
+        self.meters = EngineMeters(self.store)
+        self.scheduler = Scheduler(meters=self.meters)
+        self._refresher = Refresher(
+            store=self.store, source=source, loader=loader, memory_bytes=memory_bytes, meters=self.meters
+        )
         # Tokenizers switch between ways of encoding in place: one thread at a time.
         self._encoding = threading.Lock()
         self._threads: list[threading.Thread] = []

@@ -16,6 +16,7 @@ import structlog
 from core.domain.crash_points import crash_point
 from core.domain.errors import CorruptError, MissingError, NotReadyError, StrataError, UnavailableError
 from core.serving.loading import LiveVersion, VersionLoader
+from core.serving.meters import EngineMeters
 from core.serving.servable import Assignment, Servable, VersionSource
 from core.serving.store import VersionStore
 
@@ -30,8 +31,17 @@ _RETRY_SECONDS: Final = 5.0
 class Refresher:
     """Loads versions: those that aliases name, and those that requests ask for by id. One thread runs `run`."""
 
-    def __init__(self, *, store: VersionStore, source: VersionSource, loader: VersionLoader, memory_bytes: int) -> None:
+    def __init__(
+        self,
+        *,
+        store: VersionStore,
+        source: VersionSource,
+        loader: VersionLoader,
+        memory_bytes: int,
+        meters: EngineMeters,
+    ) -> None:
         self._store = store
+        self._meters = meters
         self._source = source
         self._loader = loader
         self._memory_bytes = memory_bytes
@@ -103,13 +113,16 @@ class Refresher:
         for reference, assignment in assignments.items():
             old = self._store.answers(reference)
             new = self._store.answers(assignment.servable.version_id)
+            seen = time.monotonic()
             if new is None and (old is not None or reference in wanted or self._has_room()):
                 new = self._try_to_load(assignment.servable)
             if new is not None and new is not old:
                 crash_point("flip.before")
                 self._store.flip(reference, new)
                 crash_point("flip.after")
-                log.info("engine.flipped", reference=reference, version_id=new.version_id)
+                seconds = time.monotonic() - seen
+                self._meters.flip_seconds.observe(seconds)
+                log.info("engine.flipped", reference=reference, version_id=new.version_id, seconds=round(seconds, 3))
 
     def _wanted_version(self, reference: str, assignments: Mapping[str, Assignment]) -> LiveVersion:
         version = self._store.get(reference)
@@ -153,6 +166,7 @@ class Refresher:
     def _failed(self, servable: Servable, error: Exception) -> StrataError:
         log.error("engine.load_failed", version_id=servable.version_id, error=str(error))
         told: StrataError = UnavailableError("the version cannot be loaded now")
+        self._meters.load_failures.labels("corrupt" if isinstance(error, CorruptError) else "unavailable").inc()
         if isinstance(error, CorruptError):
             told = error
             self._report(servable.version_id, error.detail)

@@ -5,6 +5,7 @@ does not hold up the next request, and what arrives meanwhile gathers into the n
 """
 
 import threading
+import time
 from collections import deque
 from typing import Final
 
@@ -15,6 +16,7 @@ from core.domain.errors import StrataError, UnavailableError
 from core.serving import batches
 from core.serving.batches import Batch
 from core.serving.loading import LiveVersion
+from core.serving.meters import EngineMeters
 from core.serving.sequence import Sequence
 
 log = structlog.get_logger()
@@ -32,8 +34,10 @@ _COMPUTE_ERRORS: Final = (RuntimeError, ValueError, IndexError, TypeError, Memor
 class Scheduler:
     """A bounded queue of sequences and the loop that decodes them."""
 
-    def __init__(self, *, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(self, *, meters: EngineMeters, max_waiting: int = MAX_WAITING) -> None:
         self._max_waiting = max_waiting
+        self._meters = meters
+        meters.waiting.set_function(lambda: len(self._waiting))
         self._waiting: deque[Sequence] = deque()
         self._batches: list[tuple[LiveVersion, Batch]] = []
         self._changed = threading.Condition()
@@ -49,7 +53,9 @@ class Scheduler:
             if self._stopped:
                 raise UnavailableError("the engine is stopping")
             if len(self._waiting) >= self._max_waiting:
+                self._meters.refused()
                 raise UnavailableError("too many requests are waiting", code="engine_busy")
+            sequence.submitted_at = time.monotonic()
             self._waiting.append(sequence)
             self._changed.notify()
 
@@ -83,23 +89,26 @@ class Scheduler:
         with self._changed:
             chosen = self._choose()
         for version, sequences in chosen:
+            self._meters.started(sequences)
             try:
                 self._batches.append((version, batches.start(version, sequences)))
             except _COMPUTE_ERRORS as error:
-                _fail(sequences, error)
+                self._fail(sequences, error)
 
     def _choose(self) -> list[tuple[LiveVersion, list[Sequence]]]:
         """Take from the queue, in order, what may start now, gathered by version."""
         chosen: dict[int, tuple[LiveVersion, list[Sequence]]] = {}
         later: deque[Sequence] = deque()
         for sequence in self._waiting:
+            if sequence.ticket.cancelled:
+                self._meters.ended(sequence)
+                continue
             version = sequence.version
             group = chosen.get(id(version), (version, []))[1]
-            if not sequence.ticket.cancelled:
-                if self._may_start(version, group, sequence, new_batches=len(chosen)):
-                    chosen[id(version)] = (version, [*group, sequence])
-                else:
-                    later.append(sequence)
+            if self._may_start(version, group, sequence, new_batches=len(chosen)):
+                chosen[id(version)] = (version, [*group, sequence])
+            else:
+                later.append(sequence)
         self._waiting = later
         return list(chosen.values())
 
@@ -111,12 +120,15 @@ class Scheduler:
         return of_version < MAX_BATCHES_A_VERSION and len(self._batches) + new_batches < MAX_BATCHES
 
     def _step(self, batch: Batch) -> None:
+        members = batch.sequences
         try:
             with torch.inference_mode():
                 batch.step()
         except _COMPUTE_ERRORS as error:
-            _fail(batch.sequences, error)
+            self._fail(batch.sequences, error)
             batch.sequences = []
+        else:
+            self._meters.stepped(members)
 
     def _fail_all(self, error: StrataError) -> None:
         with self._changed:
@@ -125,10 +137,11 @@ class Scheduler:
         self._batches = []
         for sequence in [*running, *waiting]:
             sequence.fail(error)
+            self._meters.ended(sequence)
 
-
-def _fail(sequences: list[Sequence], error: Exception) -> None:
-    log.error("engine.batch_failed", sequences=len(sequences), exc_info=error)
-    for sequence in sequences:
-        if not sequence.done:
-            sequence.fail(StrataError("the answer could not be computed", code="generation_failed"))
+    def _fail(self, sequences: list[Sequence], error: Exception) -> None:
+        log.error("engine.batch_failed", sequences=len(sequences), exc_info=error)
+        for sequence in sequences:
+            if not sequence.done:
+                sequence.fail(StrataError("the answer could not be computed", code="generation_failed"))
+            self._meters.ended(sequence)

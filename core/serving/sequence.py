@@ -21,7 +21,12 @@ class Sequence:
         self._room = max_tokens
         self._sampler = Sampler.of(request)
         self._text = TextStream(version.tokenizer, request.stop)
-        self._written = 0
+        self.written = 0
+        # How it ended, once it has: by a finish reason, or as failed.
+        self.outcome: str | None = None
+        # On the monotonic clock, and whether a first token was chosen since.
+        self.submitted_at = 0.0
+        self.begun = False
         self.ticket: Ticket
 
     def listen(self, listener: Callable[[Piece], None]) -> Ticket:
@@ -35,11 +40,11 @@ class Sequence:
         if token in self.version.end_tokens:
             self._finish("stop", self._text.flush())
             return token
-        self._written += 1
+        self.written += 1
         text = self._text.push(token)
         if self._text.stopped:
             self._finish("stop", text)
-        elif self._written >= self._room:
+        elif self.written >= self._room:
             text += self._text.flush()
             self._finish("stop" if self._text.stopped else "length", text)
         elif text:
@@ -49,9 +54,11 @@ class Sequence:
     def fail(self, error: StrataError) -> None:
         """End without an answer."""
         self.done = True
+        self.outcome = "failed"
         self.ticket.listener(Piece(error=error))
 
     def _finish(self, reason: FinishReason, text: str) -> None:
         self.done = True
-        usage = Usage(prompt_tokens=len(self.prompt), completion_tokens=self._written)
+        self.outcome = reason
+        usage = Usage(prompt_tokens=len(self.prompt), completion_tokens=self.written)
         self.ticket.listener(Piece(text=text, finish_reason=reason, usage=usage))

@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import psutil
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from core.domain.errors import (
@@ -59,6 +60,7 @@ def create_app(engine: Engine, *, secret: str | None, poll_seconds: float, load_
         Route("/v1/completions", door.completions, methods=["POST"]),
         Route("/v1/refresh", door.refresh, methods=["POST"]),
         Route("/healthz", door.health, methods=["GET"]),
+        Route("/metrics", door.metrics, methods=["GET"]),
     ]
     handlers: dict[Any, Any] = {StrataError: _answer_error}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
@@ -112,6 +114,11 @@ class _Door:
             "resident_bytes": psutil.Process().memory_info().rss,
         }
         return JSONResponse(body, status_code=200 if self._engine.is_running() else _UNAVAILABLE)
+
+    async def metrics(self, request: Request) -> Response:
+        """Answer ``GET /metrics``: what this engine measures of itself, for Prometheus."""
+        self._require_secret(request)
+        return PlainTextResponse(self._engine.meters.text(), media_type=CONTENT_TYPE_LATEST)
 
     def _require_secret(self, request: Request) -> None:
         if self._secret is None:

@@ -41,7 +41,8 @@ def test_only_who_knows_the_secret_is_answered(shelf: Shelf, tmp_path: Path) -> 
         known = {"Authorization": "Bearer s3cret"}
         assert client.post("/v1/completions", json=body, headers=known).status_code == 200
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "s3cret"}):
-            for method, path in (("POST", "/v1/completions"), ("POST", "/v1/refresh"), ("GET", "/healthz")):
+            ways = (("POST", "/v1/completions"), ("POST", "/v1/refresh"), ("GET", "/healthz"), ("GET", "/metrics"))
+            for method, path in ways:
                 answer = client.request(method, path, headers=headers)
                 assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
 
@@ -168,6 +169,9 @@ def test_health_says_what_is_live_and_what_it_takes(shelf: Shelf, tmp_path: Path
     with TestClient(app) as client:
         client.post("/v1/completions", json={"model": reference, "prompt": "yes", "max_tokens": 2})
         health = client.get("/healthz").json()
+        metrics = client.get("/metrics")
+    assert metrics.headers["content-type"].startswith("text/plain; version=")
+    assert "strata_engine_versions 1.0" in metrics.text
     assert health["status"] == "ok"
     assert [(live["version_id"], live["aliases"]) for live in health["live"]] == [(child.version_id, ["latest"])]
     assert health["resident_bytes"] > health["unique_bytes"] > health["live"][0]["own_bytes"] > 0

@@ -142,7 +142,7 @@ def test_a_cancelled_request_makes_room(desk: Desk) -> None:
 
 
 def test_too_many_waiting_requests_are_turned_away(desk: Desk) -> None:
-    scheduler = Scheduler(max_waiting=2)
+    scheduler = Scheduler(meters=desk.engine.meters, max_waiting=2)
     request = CompletionRequest(model="m", prompt="x")
     for _ in range(2):
         scheduler.submit(desk.engine.prepare(request, desk.version))

@@ -11,6 +11,7 @@ import torch
 from core.domain.errors import CorruptError, MissingError, NotReadyError, UnavailableError
 from core.domain.ports import ArtefactStore
 from core.serving.loading import LiveVersion, VersionLoader
+from core.serving.meters import EngineMeters
 from core.serving.refresh import Refresher
 from core.serving.servable import Assignment, Servable
 from core.serving.store import VersionStore
@@ -26,7 +27,10 @@ class Following:
 
     def __init__(self, source: SetSource, loader: VersionLoader, memory_bytes: int = MANY_BYTES) -> None:
         self.store = VersionStore()
-        self.refresher = Refresher(store=self.store, source=source, loader=loader, memory_bytes=memory_bytes)
+        meters = EngineMeters(self.store)
+        self.refresher = Refresher(
+            store=self.store, source=source, loader=loader, memory_bytes=memory_bytes, meters=meters
+        )
 
     def answering(self, reference: str) -> str | None:
         version = self.store.get(reference)
