@@ -91,6 +91,8 @@ CODES: Final[dict[str, Code]] = {
     "engine_busy": Code(503, "Too many requests wait for the engine"),
     "engine_unavailable": Code(503, "The engine does not answer"),
     "registry_unavailable": Code(503, "The registry does not answer"),
+    "schema_behind": Code(503, "The registry's schema is of an earlier release"),
+    "storage_unavailable": Code(503, "The storage does not answer, or cannot be written"),
     "disk_full": Code(507, "There is no space left to store this"),
 }
 
@@ -103,6 +105,7 @@ JOB_CODES: Final[dict[str, str]] = {
     "crashed": "The trainer ended with an exit code that says nothing",
     "disk_full": "The disk of the data folder is full",
     "loss_diverged": "The loss became infinite or NaN, or exploded",
+    "insufficient_memory": "The job is estimated to need more memory than a trainer has",
     "internal_error": "The worker could not carry out the job",
     "invalid_source": "The base model's source is not one of the known kinds",
     "invalid_spec": "The trainer could not use its spec",

@@ -16,6 +16,7 @@ from core.domain import strict_json
 from core.domain.errors import InvalidError, MalformedError, Place
 from core.domain.records import Dataset
 from core.services import datasets
+from core.storage import space
 
 F = TypeVar("F", bound=TaskFields)
 
@@ -64,8 +65,14 @@ ESTIMATE_BODY: Final = _task_body(EstimateRequest, ["model"])
 def form(
     context: Context, *, files: tuple[str, ...], texts: tuple[str, ...] = ()
 ) -> AbstractContextManager[FormReader]:
-    """Open a reader of multipart bodies within the service's limits."""
+    """Open a reader of multipart bodies within the service's limits.
+
+    Raises:
+        NoRoomError: ``disk_full``: less is free than must remain.
+    """
     settings = context.settings
+    # The reserve is larger than an upload: who begins with it free can end.
+    space.require_free(settings.uploads_dir, expected_bytes=0, reserve_bytes=settings.min_free_bytes)
     limits = Limits(max_bytes=settings.upload_max_bytes, max_rows=settings.max_rows)
     return FormReader.open(settings.uploads_dir, files=files, texts=texts, limits=limits)
 

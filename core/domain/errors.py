@@ -13,6 +13,7 @@
     ├── PreconditionError       the thing is no longer what the caller saw
     ├── NotReadyError           it will be possible later, unasked
     ├── UnavailableError        nothing to serve or store away right now
+    ├── NoRoomError             the disk, or the device, has too little left
     ├── LostLeaseError          another worker holds this job now: stop, write nothing
     └── CorruptError            bytes do not match their hash, shape or digest
 
@@ -131,6 +132,12 @@ class UnavailableError(StrataError):
     """A part of the service is away; the same call may succeed later."""
 
     default_code = "unavailable"
+
+
+class NoRoomError(StrataError):
+    """There is too little room: waiting does not make it, somebody has to."""
+
+    default_code = "disk_full"
 
 
 class LostLeaseError(StrataError):

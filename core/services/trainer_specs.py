@@ -7,6 +7,7 @@ from core.domain.errors import ConflictError
 from core.domain.records import Job, Json, Task, Version
 from core.registry import base_models, datasets, models, tasks, versions
 from core.registry.work import Work
+from core.services import estimates
 from core.services.chains import ChainDelta, deltas, is_ready
 
 
@@ -36,6 +37,7 @@ class StagingPlan:
         recipe: the effective method and training settings, as JSON.
         tasks: the tasks of the lineage in order, this job's own last.
         provenance: project_id, model_id, task_id, job_id, fence, parent_version_id.
+        peak_memory_bytes: estimated, as is ``disk_bytes``, which is what the job will write.
     """
 
     base_path: str
@@ -50,6 +52,8 @@ class StagingPlan:
     tasks: tuple[StagedTask, ...]
     provenance: Json
     train_container: Container = Container.JSONL
+    peak_memory_bytes: float = 0
+    disk_bytes: float = 0
 
 
 def build(work: Work, *, job: Job) -> StagingPlan:
@@ -65,6 +69,7 @@ def build(work: Work, *, job: Job) -> StagingPlan:
         raise ConflictError("the parent version is no longer ready", code="parent_conflict")
     base = base_models.get(work, models.get(work, job.model_id).base_model_id)
     own = _staged(work, tasks.get(work, job.task_id))
+    estimate = estimates.estimate(work, job)
     return StagingPlan(
         base_path=str(base.path),
         base_digest=str(base.digest),
@@ -85,6 +90,8 @@ def build(work: Work, *, job: Job) -> StagingPlan:
             "fence": job.fence,
             "parent_version_id": parent.id,
         },
+        peak_memory_bytes=estimate.peak_memory_bytes.value or 0,
+        disk_bytes=estimate.disk_bytes.value or 0,
     )
 
 

@@ -64,11 +64,14 @@ def _build(settings: Settings, registry: Registry) -> WorkerContext:
 
 def _compute(settings: Settings) -> Compute:
     command = shlex.split(settings.compute_command) or [sys.executable, "-m"]
+    engine_device = settings.engine_device or settings.device
     return Compute(
         command=command,
         device=settings.device,
         threads=settings.trainer_threads,
         visible_gpu=settings.visible_gpu,
+        memory_bytes=settings.trainer_memory_bytes,
+        engine_share_bytes=settings.engine_memory_bytes if engine_device in {"auto", "cuda"} else 0,
     )
 
 

@@ -16,6 +16,7 @@ from core.settings import Settings
 from core.signals import logs
 from worker.control import assembly
 from worker.control.loop import Sweeper, run_until_idle
+from worker.control.preflight import DiskWatch
 
 log = structlog.get_logger()
 
@@ -59,10 +60,11 @@ def create_app(settings: Settings) -> Celery:
 def _work(settings: Settings) -> None:
     with assembly.open_context(settings) as context:
         sweeper = Sweeper(context.desk, every_seconds=settings.sweep_seconds)
+        disk = DiskWatch(context.jobs_dir, reserve_bytes=context.min_free_bytes)
         sweeper()
         context.collect()
         try:
-            run_until_idle(context, stop_requested=_is_draining, sweeper=sweeper)
+            run_until_idle(context, stop_requested=_is_draining, sweeper=sweeper, disk=disk)
         except UnavailableError as error:
             log.warning("registry.away", error=error.detail)
 

@@ -49,12 +49,15 @@ class Compute:
         device: auto, cpu, cuda or mps, told to the trainer in its spec.
         threads: CPU threads of one trainer.
         visible_gpu: its CUDA_VISIBLE_DEVICES; None for what the worker sees, or else GPU 0.
+        memory_bytes: of its device that it may take; 0 for what the device has, less ``engine_share_bytes`` on a GPU.
     """
 
     command: Sequence[str]
     device: str
     threads: int
     visible_gpu: str | None = None
+    memory_bytes: int = 0
+    engine_share_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,7 @@ def compute_environment(surroundings: Mapping[str, str], compute: Compute, *, on
         online: whether the computation may fetch files over the network.
     """
     kept = {name: value for name, value in surroundings.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)}
-    kept["CUDA_VISIBLE_DEVICES"] = _visible_gpu(surroundings, compute)
+    kept["CUDA_VISIBLE_DEVICES"] = visible_gpu(surroundings, compute)
     kept |= dict.fromkeys(_THREAD_COUNTS, str(compute.threads))
     kept |= {
         "PYTHONUNBUFFERED": "1",
@@ -62,7 +62,8 @@ def compute_environment(surroundings: Mapping[str, str], compute: Compute, *, on
     return kept | allowed
 
 
-def _visible_gpu(surroundings: Mapping[str, str], compute: Compute) -> str:
+def visible_gpu(surroundings: Mapping[str, str], compute: Compute) -> str:
+    """Return the one GPU that a computation sees, as CUDA_VISIBLE_DEVICES names it; empty for none."""
     if compute.device == "cpu":
         return ""
     return compute.visible_gpu or surroundings.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]

@@ -10,7 +10,7 @@ from core.domain.errors import CorruptError
 from core.domain.job_folder import JobFolder, ScoreEvent
 from core.domain.trainer_spec import InspectSpec
 from core.storage import durable
-from core.storage.space import require_free
+from worker.control import preflight
 from worker.control.context import WorkerContext
 from worker.control.desk import Claim
 from worker.control.heart import Heart
@@ -33,7 +33,7 @@ class InspectJobs:
         durable.make_folder(target.parent)
         for earlier in target.parent.glob(f".{claim.job.id}-*"):
             durable.remove_tree(earlier)
-        require_free(target.parent, expected_bytes=0, reserve_bytes=context.min_free_bytes)
+        preflight.require_disk(context, expected_bytes=0)
         spec = InspectSpec(source=source, target=str(target))
         folder.spec.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
 

@@ -14,6 +14,7 @@ from worker.control.attempt import Attempt
 from worker.control.context import StopRequested, WorkerContext
 from worker.control.desk import Desk
 from worker.control.heart import Heart
+from worker.control.preflight import DiskWatch
 
 log = structlog.get_logger()
 
@@ -76,20 +77,21 @@ class Sweeper:
             log.info("sweep.moved", jobs=moved)
 
 
-def run_until_idle(context: WorkerContext, *, stop_requested: StopRequested, sweeper: Sweeper) -> None:
-    """Carry through what is queued until nothing is left, or this worker shall stop."""
-    while not stop_requested() and run_next(context, stop_requested=stop_requested, chores=sweeper):
+def run_until_idle(context: WorkerContext, *, stop_requested: StopRequested, sweeper: Sweeper, disk: DiskWatch) -> None:
+    """Carry through what is queued until nothing is left, no room is left on the disk, or this worker shall stop."""
+    while not stop_requested() and disk.has_room() and run_next(context, stop_requested=stop_requested, chores=sweeper):
         continue
 
 
 def poll(context: WorkerContext, *, stop: threading.Event) -> None:
     """Look for work until ``stop`` is set: the local dispatcher's other half."""
     sweeper = Sweeper(context.desk, every_seconds=context.timings.sweep)
+    disk = DiskWatch(context.jobs_dir, reserve_bytes=context.min_free_bytes)
     while not stop.is_set():
         sweeper()
         context.collect()
         try:
-            run_until_idle(context, stop_requested=stop.is_set, sweeper=sweeper)
+            run_until_idle(context, stop_requested=stop.is_set, sweeper=sweeper, disk=disk)
         except UnavailableError as error:
             log.warning("registry.away", error=error.detail)
         stop.wait(context.timings.poll)

@@ -1,6 +1,7 @@
 """`train` jobs: the parent's chain and the tasks' rows go in, a version comes out."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ from core.domain.records import Json
 from core.domain.trainer_spec import BaseRef, ChainLink, ScoredTask, TrainerSpec
 from core.services.trainer_specs import StagedTask, StagingPlan
 from core.storage import durable, manifests
-from core.storage.space import require_free
+from worker.control import preflight
 from worker.control.context import WorkerContext
 from worker.control.desk import Claim
 from worker.control.heart import Heart
@@ -38,7 +39,8 @@ class TrainJobs:
         plan = heart.insist(lambda: context.desk.plan(claim))
         blobs = {task.train_sha256 for task in plan.tasks} | {plan.train_sha256}
         size = sum(context.blobs.path(sha256).stat().st_size for sha256 in blobs)
-        require_free(context.jobs_dir, expected_bytes=size, reserve_bytes=context.min_free_bytes)
+        preflight.require_disk(context, expected_bytes=max(size, round(plan.disk_bytes)))
+        preflight.require_memory(context.compute, os.environ, needed_bytes=plan.peak_memory_bytes)
         spec = TrainerSpec(
             base=BaseRef(path=plan.base_path, digest=plan.base_digest),
             chain=_stage_chain(plan, context, folder),
@@ -72,6 +74,7 @@ class TrainJobs:
             ConflictError: the registry refused the version; what was stored of it is gone.
         """
         manifest, sha256 = _read_manifest(folder.out)
+        preflight.await_disk(context, heart, folder.out)
         key = f"versions/{manifest.provenance.project_id}/{manifest.provenance.model_id}/{sha256}"
         crash_point("store.before")
         context.artefacts.publish(folder.out, key=key)
