@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -21,7 +21,8 @@ from core.domain.jobs import JobState
 from core.domain.policies import ModelPolicy
 from core.domain.records import BaseModel, Dataset, Event, Job, Model, Task, Version
 from core.registry.work import Work
-from core.services import base_models, datasets, jobs, models, tasks, versions
+from core.services import base_models, datasets, jobs, versions
+from core.services.jobs import Surroundings
 
 _SAMPLE_CHARS = 300
 
@@ -124,21 +125,32 @@ def event(row: Event) -> EventView:
 
 def job(context: Context, work: Work, row: Job, *, base_url: str) -> JobView:
     """Show a job with its task, its place in the queue, and how to try what it left."""
-    name = _model_name(work, row)
-    posted = tasks.get(work, project_id=row.project_id, task_id=row.task_id) if row.task_id else None
-    result = _result(work, row, model_name=name)
+    return job_list(context, work, (row,), base_url=base_url)[0]
+
+
+def job_list(context: Context, work: Work, rows: Sequence[Job], *, base_url: str) -> list[JobView]:
+    """Show jobs as `job` does."""
+    around = jobs.surroundings(work, rows)
+    return [_job(context, work, row, around, base_url=base_url) for row in rows]
+
+
+def _job(context: Context, work: Work, row: Job, around: Surroundings, *, base_url: str) -> JobView:
+    model = around.models.get(row.model_id or "")
+    posted = around.tasks.get(row.task_id or "")
+    left = around.results.get(row.result_version_id or "")
+    result = f"{model.name}@{left.number}" if model and left else None
     return JobView(
         id=row.id,
         kind=row.kind,
         state=row.state,
         phase=row.phase,
         model_id=row.model_id,
-        model=name,
+        model=model.name if model else None,
         task_id=row.task_id,
         task=posted.name if posted else None,
         base_model_id=row.base_model_id,
         progress=_progress(row),
-        queue_position=jobs.queue_position(work, project_id=row.project_id, job_id=row.id),
+        queue_position=around.queue_positions.get(row.id),
         attempt=row.claims,
         cancel_requested=row.cancel_requested,
         pause_requested=row.pause_requested,
@@ -153,23 +165,6 @@ def job(context: Context, work: Work, row: Job, *, base_url: str) -> JobView:
         started_at=timestamp_or_none(row.started_ms),
         finished_at=timestamp_or_none(row.finished_ms),
     )
-
-
-def _model_name(work: Work, row: Job) -> str | None:
-    """Return the name of the job's model; None once the model is deleted."""
-    if row.model_id is None:
-        return None
-    try:
-        return models.get(work, project_id=row.project_id, reference=row.model_id).name
-    except MissingError:
-        return None
-
-
-def _result(work: Work, row: Job, *, model_name: str | None) -> str | None:
-    if row.result_version_id is None or model_name is None:
-        return None
-    left = versions.get(work, project_id=row.project_id, version_id=row.result_version_id)
-    return f"{model_name}@{left.number}"
 
 
 def _progress(row: Job) -> ProgressView:

@@ -37,7 +37,7 @@ def page(
             after=paging.after,
             order=paging.order,
         )
-        rows = [views.job(context, work, row, base_url=base_url) for row in found.data]
+        rows = views.job_list(context, work, found.data, base_url=base_url)
     return listed(rows, [row.id for row in rows], has_more=found.has_more)
 
 

@@ -1,5 +1,6 @@
 """Rows of `model`. Its counters (fence, place in the queue, version number) only grow."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Column, Row, insert, or_, select, update
@@ -43,6 +44,11 @@ def get(work: Work, model_id: str) -> Model:
 def page(work: Work, *, project_id: str, cursor: Cursor) -> Page[Model]:
     """Return the project's living models."""
     return fetch(work, _LIVING.where(MODEL.c.project_id == project_id), MODEL, cursor=cursor, build=_built)
+
+
+def living_by_id(work: Work, model_ids: Collection[str]) -> dict[str, Model]:
+    """Return the living ones of some models by their ids."""
+    return {row.id: _built(row) for row in work.connection.execute(_LIVING.where(MODEL.c.id.in_(model_ids)))}
 
 
 def all_living(work: Work) -> dict[str, Model]:

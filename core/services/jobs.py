@@ -1,14 +1,17 @@
 """Jobs, as their users see them; the verbs of the worker that holds one are in `core.services.claims`."""
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from core.domain.errors import ConflictError, IllegalMoveError
 from core.domain.jobs import JobKind, JobState
 from core.domain.ports import Dispatcher
-from core.domain.records import Event, Job, MetricPoint, Page
-from core.registry import aliases, measures, models, versions
+from core.domain.records import Event, Job, MetricPoint, Model, Page, Task, Version
+from core.registry import aliases, measures, models, places, versions
 from core.registry import events as event_rows
 from core.registry import jobs as job_rows
+from core.registry import tasks as task_rows
 from core.registry.pages import Cursor, Order
 from core.registry.work import Work
 from core.services import base_models, quotas
@@ -41,15 +44,27 @@ __all__ = [
     "page",
     "pause",
     "queue_position",
+    "queue_positions",
     "record",
     "release",
     "resume",
     "retry",
+    "surroundings",
     "sweep",
 ]
 
 MAX_EVENT_NUMBER: Final = 2**62  # more would not fit the column
 _RETRIABLE: Final = frozenset({JobState.FAILED, JobState.REJECTED, JobState.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What jobs are shown with, by id: living models, tasks, result versions, and places in the queue."""
+
+    models: Mapping[str, Model]
+    tasks: Mapping[str, Task]
+    results: Mapping[str, Version]
+    queue_positions: Mapping[str, int]
 
 
 def get(work: Work, *, project_id: str, job_id: str) -> Job:
@@ -75,6 +90,19 @@ def page(  # noqa: PLR0913 - filters and a cursor
     model_id = None if model is None else require_model(work, project_id=project_id, reference=model).id
     cursor = Cursor(limit, after, order)
     return job_rows.page(work, project_id=project_id, model_id=model_id, state=state, cursor=cursor)
+
+
+def surroundings(work: Work, jobs: Collection[Job]) -> Surroundings:
+    """Return what some jobs are shown with, in as few queries for many as for one."""
+    model_ids = {job.model_id for job in jobs if job.model_id}
+    task_ids = {job.task_id for job in jobs if job.task_id}
+    version_ids = {job.result_version_id for job in jobs if job.result_version_id}
+    return Surroundings(
+        models=models.living_by_id(work, model_ids) if model_ids else {},
+        tasks=task_rows.by_id(work, task_ids) if task_ids else {},
+        results=versions.by_id(work, version_ids) if version_ids else {},
+        queue_positions=queue_positions(work, jobs),
+    )
 
 
 def cancel(work: Work, *, project_id: str, job_id: str) -> Job:
@@ -119,9 +147,18 @@ def retry(work: Work, *, project_id: str, job_id: str, dispatcher: Dispatcher) -
 
 
 def queue_position(work: Work, *, project_id: str, job_id: str) -> int | None:
-    """Return 1 for the oldest queued job, 2 for the one behind it, ...; None unless the job is queued."""
+    """Return 1 for the project's queued job before which no other one of the project stands, 2 for the next, ...
+
+    None unless the job is queued. Other projects' jobs are not counted, so the first may still have to wait.
+    """
     job = get(work, project_id=project_id, job_id=job_id)
-    return 1 + job_rows.older_queued(work, job) if job.state is JobState.QUEUED else None
+    return queue_positions(work, (job,)).get(job.id)
+
+
+def queue_positions(work: Work, jobs: Collection[Job]) -> dict[str, int]:
+    """Return `queue_position` of those of some jobs that are queued, by their ids."""
+    queued = [job.id for job in jobs if job.state is JobState.QUEUED]
+    return {job_id: 1 + ahead for job_id, ahead in places.ahead(work, queued).items()}
 
 
 def events(work: Work, *, project_id: str, job_id: str, after: int = 0, limit: int = 100) -> Page[Event]:
