@@ -155,7 +155,7 @@ class Settings(BaseSettings):
         default=600.0,
         gt=0,
         description="A trainer that shows no progress (steps, scoring) for so long, and for 20 of its usual steps, "
-        "is stopped and its job fails as stalled.",
+        "is stopped, and the claim counts as barren.",
     )
     stop_grace_seconds: float = Field(
         default=15.0,

@@ -7,6 +7,7 @@
         events.jsonl      appended by the trainer's rank 0, one Event a line; the worker tails it
         trainer.log       the trainer's stdout and stderr
         checkpoints/      step-<n>/ folders, each complete once its manifest.json exists
+        copies/           checkpoints on their way to where other machines find them; the worker's own
         out/              the version's artefact; complete once out/manifest.json exists
 
 The trainer needs no database and no network. It dies with its worker: its standard input is a pipe that only the
@@ -34,6 +35,19 @@ class ExitCode(IntEnum):
     DISK_FULL = 14
     ORPHANED = 15
     CANCELLED = 16
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CheckpointPlace:
+    """Which checkpoint of a job: a later claim's comes after an earlier one's, then the later step."""
+
+    fence: int
+    step: int
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return f"step-{self.step}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +85,11 @@ class JobFolder:
     def checkpoints(self) -> Path:
         """From which an interrupted trainer resumes."""
         return self.root / "checkpoints"
+
+    @property
+    def copies(self) -> Path:
+        """Checkpoints that the worker is uploading: links, so that the trainer may remove its own."""
+        return self.root / "copies"
 
     @property
     def out(self) -> Path:

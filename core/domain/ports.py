@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from core.domain.job_folder import CheckpointPlace
+
 
 class Dispatcher(Protocol):
     """Tells workers that there may be something to claim: a wake-up call, never the truth."""
@@ -26,6 +28,31 @@ class ArtefactStore(Protocol):
 
     def stale(self, *, older_than_seconds: float) -> Iterator[str]:
         """Yield the keys of versions, complete or not, that were not written to for so long."""
+
+    def abort_uploads(self, *, older_than_seconds: float) -> Iterator[str]:
+        """End what broke off in the middle of a file so long ago; yield a name for each, once its bytes are gone."""
+
+
+class CheckpointStore(Protocol):
+    """Checkpoints of jobs where the workers of every machine find them."""
+
+    def save(self, folder: Path, *, job_id: str, place: CheckpointPlace) -> None:
+        """Copy a sealed checkpoint, manifest last."""
+
+    def of_job(self, job_id: str) -> tuple[CheckpointPlace, ...]:
+        """Return the job's complete checkpoints, latest first."""
+
+    def fetch(self, job_id: str, place: CheckpointPlace, *, target: Path) -> None:
+        """Put a checkpoint at ``target`` and verify every file against its manifest."""
+
+    def prune(self, job_id: str, *, keep: int) -> None:
+        """Remove the job's checkpoints but for the latest ``keep`` complete ones and what is later than they."""
+
+    def delete(self, job_id: str) -> None:
+        """Remove every checkpoint of the job; no error when there is none."""
+
+    def stale(self, *, older_than_seconds: float) -> Iterator[str]:
+        """Yield the ids of jobs of whose checkpoints nothing was written for so long."""
 
 
 class BlobStore(Protocol):

@@ -132,6 +132,7 @@ class Job:
         fence: the number of the claim that holds it; grows with each claim of the model.
         lease_ms: until when the holder is trusted to be alive.
         barren: claims in a row that ended without a new checkpoint.
+        checkpoint_step: the furthest step of which a checkpoint was written; None before the first.
     """
 
     id: str
@@ -155,6 +156,7 @@ class Job:
     lease_ms: int | None
     claims: int
     barren: int
+    checkpoint_step: int | None
     step: int
     total_steps: int | None
     eta_seconds: float | None
@@ -219,8 +221,12 @@ class AliasMove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One fact about one subject (a job, a version, a model). ``n`` counts from 1 within the subject."""
+    """One fact about one subject (a job, a version, a model). ``n`` counts from 1 within the subject.
 
+    ``id`` sorts by time among all subjects.
+    """
+
+    id: str
     subject_id: str
     n: int
     at_ms: int

@@ -5,11 +5,13 @@ Append after the subject's own row was written, which locks it: then no two work
 
 from typing import Any, Final
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, func, insert, select, text
 
+from core.domain.identifiers import id_at
 from core.domain.records import Event, Json, Page
+from core.registry.pages import Cursor, fetch
 from core.registry.rows import columns
-from core.registry.tables import EVENT
+from core.registry.tables import CHANGES, EVENT
 from core.registry.work import Work
 
 # The kind of an event that changes a state; replaying these gives the subject's state.
@@ -37,6 +39,7 @@ def append(  # noqa: PLR0913 - one argument a column
     before, after = moved or (None, None)
     work.connection.execute(
         insert(EVENT).values(
+            id=id_at("evt", ms=work.now_ms(), turn=work.next_turn()),
             subject_id=subject_id,
             n=last + 1,
             project_id=project_id,
@@ -58,8 +61,18 @@ def page(work: Work, *, subject_id: str, after: int, limit: int) -> Page[Event]:
     return Page(data=tuple(_built(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
 
+def changes(work: Work, *, project_id: str, subject_id: str | None, actor: str | None, cursor: Cursor) -> Page[Event]:
+    """Return what was changed in a project, to one subject or by one actor, but not what trainers report."""
+    query = _ROWS.where(EVENT.c.project_id == project_id, text(CHANGES))
+    if subject_id is not None:
+        query = query.where(EVENT.c.subject_id == subject_id)
+    if actor is not None:
+        query = query.where(EVENT.c.actor == actor)
+    return fetch(work, query, EVENT, cursor=cursor, build=_built)
+
+
 def last_ms(work: Work, *, subject_id: str, kind: str) -> int | None:
     """Return when the subject's latest event of a kind happened."""
-    query = select(func.max(EVENT.c.at_ms)).where(EVENT.c.subject_id == subject_id, EVENT.c.kind == kind)
-    found = work.connection.execute(query).scalar_one()
-    return None if found is None else int(found)
+    query = select(EVENT.c.at_ms).where(EVENT.c.subject_id == subject_id, EVENT.c.kind == kind)
+    # Backwards by number: what is asked for again and again happened not long ago.
+    return work.connection.execute(query.order_by(EVENT.c.n.desc()).limit(1)).scalar_one_or_none()

@@ -139,6 +139,7 @@ JOB: Final = Table(
     Column("lease_ms", BigInteger),
     Column("claims", Integer, nullable=False),
     Column("barren", Integer, nullable=False),
+    Column("checkpoint_step", BigInteger),
     Column("step", BigInteger, nullable=False),
     Column("total_steps", BigInteger),
     Column("eta_seconds", Double),
@@ -163,7 +164,9 @@ JOB: Final = Table(
     CheckConstraint("state <> 'running' OR fence IS NOT NULL", name="running_is_fenced"),
     # At most one running job a model: the backstop behind the claim's own query.
     partial("job_one_running", "model_id", where="state = 'running'", unique=True),
-    partial("job_queue", "created_ms", "id", where="state = 'queued'"),
+    # By age, with all that counting who stands before whom takes.
+    partial("job_queue", "created_ms", "id", "project_id", "model_id", where="state = 'queued'"),
+    partial("job_paused", "project_id", "model_id", "seq", where="state = 'paused'"),
     partial("job_line", "model_id", "seq", where=f"state IN ({quoted(IN_LINE)})"),
     partial("job_modelless", "created_ms", where="state = 'queued' AND model_id IS NULL"),
     partial("job_lease", "lease_ms", where="state = 'running'"),
@@ -246,6 +249,8 @@ ALIAS_MOVE: Final = Table(
     ForeignKeyConstraint(["model_id", "to_version_id"], ["version.model_id", "version.id"]),
 )
 
+CHANGES: Final = "kind NOT IN ('checkpoint', 'phase', 'progress')"
+
 EVENT: Final = Table(
     "event",
     METADATA,
@@ -259,6 +264,9 @@ EVENT: Final = Table(
     Column("fence", BigInteger),
     Column("actor", String(255), nullable=False),
     Column("data", JSON, nullable=False),
+    Column("id", String(64), nullable=False),
+    # What a project's list of changes shows, newest first: not what a trainer reports, which is most of the table.
+    partial("event_change", "project_id", "id", where=CHANGES),
 )
 
 METRIC: Final = Table(

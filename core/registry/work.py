@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from copy import copy
+from itertools import count
 from threading import Lock
 from typing import Final
 
@@ -32,6 +33,7 @@ class Work:
         self.actor = actor
         self._hooks: list[Callable[[], None]] = []
         self._now_ms: int | None = None
+        self._turns = count()
 
     def now_ms(self) -> int:
         """Return the moment of this work by the database's clock, in milliseconds since the epoch.
@@ -41,6 +43,10 @@ class Work:
         if self._now_ms is None:
             self._now_ms = int(self.connection.execute(select(self.clock)).scalar_one())
         return self._now_ms
+
+    def next_turn(self) -> int:
+        """Return 0, 1, 2, ...: the order of what is written at this work's one moment."""
+        return next(self._turns)
 
     @property
     def clock(self) -> ColumnElement[int]:

@@ -107,13 +107,27 @@ def release(work: Work, *, job_id: str, fence: int) -> Job:
     return _let_go(work, job, actor=_actor(job), barren=job.barren, reason="released")
 
 
+def give_up(work: Work, *, job_id: str, fence: int, barren_limit: int, reason: str) -> Job:
+    """Let go of the job because the attempt at it broke off: tried again, or ended, as `sweep` does.
+
+    ``reason`` is a word for what happened, e.g. ``stalled``.
+
+    Raises:
+        LostLeaseError: see `beat`.
+    """
+    job = jobs.held(work, job_id=job_id, fence=fence)
+    return _take_away(work, job, actor=_actor(job), reason=reason, barren_limit=barren_limit)
+
+
 def sweep(work: Work, *, barren_limit: int) -> tuple[Job, ...]:
     """Take jobs away from holders whose lease ran out; return the jobs that were moved. Anyone may run it any time.
 
     They go back to the queue, or end: as cancelled where that was asked, as failed with ``poison_job`` at the
     ``barren_limit``-th claim in a row without a checkpoint.
     """
-    return tuple(_take_away(work, job, barren_limit=barren_limit) for job in queue.abandoned(work))
+    abandoned = queue.abandoned(work)
+    how = {"actor": "sweep", "reason": "lease_expired"}
+    return tuple(_take_away(work, job, barren_limit=barren_limit, **how) for job in abandoned)
 
 
 def trim_leases(work: Work, *, lease_seconds: float) -> None:
@@ -124,14 +138,15 @@ def trim_leases(work: Work, *, lease_seconds: float) -> None:
     queue.trim_leases(work, latest_ms=work.now_ms() + round(1000 * lease_seconds))
 
 
-def _take_away(work: Work, job: Job, *, barren_limit: int) -> Job:
+def _take_away(work: Work, job: Job, *, actor: str, reason: str, barren_limit: int) -> Job:
+    """Count the claim as barren; a new checkpoint sets the count to zero."""
     barren = job.barren + 1
     if job.cancel_requested:
-        return end(work, job, to=JobState.CANCELLED, actor="sweep")
+        return end(work, job, to=JobState.CANCELLED, actor=actor)
     if barren >= barren_limit:
-        detail = f"{barren} workers in a row died before a checkpoint"
-        return end(work, job, to=JobState.FAILED, actor="sweep", code="poison_job", detail=detail)
-    return _let_go(work, job, actor="sweep", barren=barren, reason="lease_expired")
+        detail = f"{barren} attempts in a row broke off before a new checkpoint; the last one: {reason}"
+        return end(work, job, to=JobState.FAILED, actor=actor, code="poison_job", detail=detail)
+    return _let_go(work, job, actor=actor, barren=barren, reason=reason)
 
 
 def _let_go(work: Work, job: Job, *, actor: str, barren: int, reason: str) -> Job:
@@ -161,6 +176,9 @@ def _start(work: Work, job: Job, *, owner: str, fence: int, lease_seconds: float
         "started_ms": job.started_ms or now_ms,
         "deadline_ms": timeout and now_ms + 1000 * timeout,
     }
+    if parent != job.parent_version_id:
+        # It begins anew: what it had reached from another version counts for nothing.
+        changes["checkpoint_step"] = None
     data = {"claim": job.claims + 1, "parent_version_id": parent}
     return jobs.move(work, job, to=JobState.RUNNING, actor=owner, changes=changes, data=data)
 
@@ -175,8 +193,12 @@ def _note_phases(work: Work, job: Job, phases: Sequence[Phase]) -> None:
 
 
 def _note_checkpoints(work: Work, job: Job, steps: Sequence[int]) -> None:
+    """Note checkpoints; only one beyond all before it shows that trying again leads anywhere."""
+    reached = job.checkpoint_step
     for step in steps:
-        jobs.change(work, job, barren=0)
+        if reached is None or step > reached:
+            jobs.change(work, job, barren=0, checkpoint_step=step)
+            reached = step
         _tell(work, job, kind="checkpoint", data={"step": step})
 
 

@@ -7,17 +7,20 @@ the same as on disk: its manifest is written last and removed first.
 import hashlib
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from core.domain.errors import CorruptError, MissingError
+from core.domain.errors import CorruptError, MissingError, UnavailableError
 from core.domain.identifiers import new_id
 from core.storage import durable, manifests
 from core.storage.artefacts import require_key
 from core.storage.blobs import LocalBlobStore
 
 _MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
+# versions/<project>/<model>/<manifest sha256>
+_VERSION_PARTS: Final = 4
 # What one call may delete, by S3's own rule.
 _DELETED_AT_ONCE: Final = 1000
 
@@ -48,8 +51,13 @@ class Bucket:
         return cls(client, name, f"{prefix.strip('/')}/" if prefix.strip("/") else "")
 
     def upload(self, file: Path, key: str) -> None:
-        """Store a file under ``key``, in parts where it is large."""
-        self.client.upload_file(str(file), self.name, self.prefix + key)
+        """Store a file under ``key``, in parts where it is large.
+
+        Raises (like every call here):
+            UnavailableError: the object store is away, or refuses its service.
+        """
+        with _translated():
+            self.client.upload_file(str(file), self.name, self.prefix + key)
 
     def download(self, key: str, target: Path) -> None:
         """Put the object of ``key`` at ``target``.
@@ -57,15 +65,9 @@ class Bucket:
         Raises:
             MissingError: there is none.
         """
-        from botocore.exceptions import ClientError
-
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with _translated():
             self.client.download_file(self.name, self.prefix + key, str(target))
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in _MISSING:
-                raise MissingError("the object is not stored", code="artefact_not_found") from error
-            raise
 
     def keys(self, below: str) -> Iterator[str]:
         """Yield the keys that begin with ``below``, without the installation's prefix."""
@@ -73,16 +75,48 @@ class Bucket:
 
     def written(self, below: str) -> Iterator[tuple[str, float]]:
         """Yield the keys that begin with ``below`` with the time, in seconds since the epoch, of their last writing."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=self.prefix + below)
-        for page in pages:
-            for item in page.get("Contents", ()):
-                yield str(item["Key"]).removeprefix(self.prefix), item["LastModified"].timestamp()
+        for item in self._listed("list_objects_v2", "Contents", self.prefix + below):
+            yield str(item["Key"]).removeprefix(self.prefix), item["LastModified"].timestamp()
+
+    def abort_uploads(self, *, older_than_seconds: float) -> Iterator[str]:
+        """End uploads in parts that began so long ago; the server keeps their parts, unlisted, until somebody does."""
+        latest = time.time() - older_than_seconds
+        for item in self._listed("list_multipart_uploads", "Uploads", self.prefix):
+            if str(item["Key"]).startswith(self.prefix) and item["Initiated"].timestamp() <= latest:
+                with _translated():
+                    self.client.abort_multipart_upload(Bucket=self.name, Key=item["Key"], UploadId=item["UploadId"])
+                yield str(item["Key"]).removeprefix(self.prefix)
 
     def delete(self, keys: list[str]) -> None:
         """Remove objects; those that are absent are no error."""
         for first in range(0, len(keys), _DELETED_AT_ONCE):
             doomed = [{"Key": self.prefix + key} for key in keys[first : first + _DELETED_AT_ONCE]]
-            self.client.delete_objects(Bucket=self.name, Delete={"Objects": doomed, "Quiet": True})
+            with _translated():
+                self.client.delete_objects(Bucket=self.name, Delete={"Objects": doomed, "Quiet": True})
+
+    def _listed(self, operation: str, member: str, prefix: str) -> Iterator[Any]:
+        with _translated():
+            for page in self.client.get_paginator(operation).paginate(Bucket=self.name, Prefix=prefix):
+                yield from page.get(member, ())
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Give the library's errors their domain words. What was refused may be granted later: a bucket's rules change."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (Boto3Error, BotoCoreError, ClientError) as error:
+        # Of an upload that failed, the library tells in words of its own what the server had answered.
+        refusal = error if isinstance(error, ClientError) else error.__context__
+        if not isinstance(refusal, ClientError):
+            raise UnavailableError(f"the object store does not answer ({type(error).__name__})") from error
+        code = str(refusal.response.get("Error", {}).get("Code", "unknown"))
+        if code in _MISSING:
+            raise MissingError("the object is not stored", code="artefact_not_found") from error
+        raise UnavailableError(f"the object store refused: {code}") from error
 
 
 class S3ArtefactStore:
@@ -107,8 +141,8 @@ class S3ArtefactStore:
         identity = manifests.sha256_of(folder / manifests.NAME)
         stored = self._manifest_sha256(key)
         if stored is None:
-            for file in manifests.hash_files(folder):
-                self._bucket.upload(folder / file.name, _object(key, file.name))
+            for name in manifests.file_names(folder):
+                self._bucket.upload(folder / name, _object(key, name))
             self._bucket.upload(folder / manifests.NAME, _object(key, manifests.NAME))
             stored = self._manifest_sha256(key)
         if stored != identity:
@@ -141,10 +175,15 @@ class S3ArtefactStore:
         """Yield the keys of versions of which no object was written for so long."""
         written: dict[str, float] = {}
         for name, at in self._bucket.written("artefacts/versions/"):
-            key = name.removeprefix("artefacts/").rpartition("/")[0]
+            # Of a version's files some lie in folders of its own.
+            key = "/".join(name.split("/")[1 : 1 + _VERSION_PARTS])
             written[key] = max(at, written.get(key, 0.0))
         latest = time.time() - older_than_seconds
         yield from sorted(key for key, at in written.items() if at <= latest)
+
+    def abort_uploads(self, *, older_than_seconds: float) -> Iterator[str]:
+        """End uploads in parts that began so long ago; yield the name of each file, once its parts are gone."""
+        yield from self._bucket.abort_uploads(older_than_seconds=older_than_seconds)
 
     def _manifest_sha256(self, key: str) -> str | None:
         copy = self._scratch / new_id("get")

@@ -41,10 +41,12 @@ def _build(settings: Settings, registry: Registry) -> WorkerContext:
     secret = settings.engine_secret
     artefacts = opening.artefact_store(settings.artefacts_dir, **settings.storage)
     blobs = opening.blob_store(settings.blobs_dir, **settings.storage)
+    checkpoints = opening.checkpoint_store(settings.artefacts_dir, **settings.storage)
     return WorkerContext(
         desk=desk,
         artefacts=artefacts,
         blobs=blobs,
+        checkpoints=checkpoints,
         jobs_dir=settings.jobs_dir,
         base_models_dir=settings.base_models_dir,
         compute=_compute(settings),
@@ -55,6 +57,7 @@ def _build(settings: Settings, registry: Registry) -> WorkerContext:
             registry=registry,
             artefacts=artefacts,
             blobs=blobs,
+            checkpoints=checkpoints,
             jobs_dir=settings.jobs_dir,
             scratch=(settings.uploads_dir, settings.artefacts_dir / STAGING),
             older_than_seconds=settings.retention_seconds,

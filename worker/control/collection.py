@@ -14,7 +14,7 @@ import structlog
 
 from core.domain.errors import StrataError
 from core.domain.job_folder import JobFolder
-from core.domain.ports import ArtefactStore, BlobStore
+from core.domain.ports import ArtefactStore, BlobStore, CheckpointStore
 from core.registry.work import Registry
 from core.services import retention
 from core.services.retention import JobFolderUse
@@ -35,6 +35,7 @@ class Collector:
     Attributes:
         scratch: folders whose entries are temporary: uploads that are under way, artefacts being copied.
         older_than_seconds: what was written to since is left alone.
+        checkpoints: where they are kept for other machines, if they are.
     """
 
     registry: Registry
@@ -43,6 +44,7 @@ class Collector:
     jobs_dir: Path
     scratch: tuple[Path, ...]
     older_than_seconds: float
+    checkpoints: CheckpointStore | None = None
 
     def __call__(self) -> None:
         """Collect, if no worker of this machine has within the hour; what goes wrong is tried again then."""
@@ -63,6 +65,7 @@ class Collector:
         yield from self._scratch()
         yield from self._blobs()
         yield from self._artefacts()
+        yield from self._checkpoints()
         yield from self._job_folders()
 
     def _scratch(self) -> Iterator[str]:
@@ -93,6 +96,20 @@ class Collector:
                     continue
                 self.artefacts.delete(key)
             yield f"artefact {key}"
+        for name in self.artefacts.abort_uploads(older_than_seconds=self.older_than_seconds):
+            yield f"upload {name}"
+
+    def _checkpoints(self) -> Iterator[str]:
+        """Remove those of jobs that ended without a worker, or while the store was away."""
+        if self.checkpoints is None:
+            return
+        stale = list(self.checkpoints.stale(older_than_seconds=self.older_than_seconds))
+        for first in range(0, len(stale), _ASKED_AT_ONCE):
+            with self.registry.read() as work:
+                uses = retention.uses_of_job_folders(work, stale[first : first + _ASKED_AT_ONCE])
+            for job_id in (job_id for job_id, use in uses.items() if use is not JobFolderUse.ALL):
+                self.checkpoints.delete(job_id)
+                yield f"checkpoints {job_id}"
 
     def _job_folders(self) -> Iterator[str]:
         old = [root for root in sorted(self.jobs_dir.glob("job_*")) if self._is_old(root)]
@@ -123,7 +140,11 @@ def _of_no_use(root: Path, use: JobFolderUse) -> list[Path]:
     if use is JobFolderUse.NOTHING:
         return [root]
     attempts = [JobFolder(attempt) for attempt in sorted(root.iterdir())]
-    bulky = [part for folder in attempts for part in (folder.data, folder.chain, folder.out, folder.checkpoints)]
+    bulky = [
+        part
+        for folder in attempts
+        for part in (folder.data, folder.chain, folder.out, folder.checkpoints, folder.copies)
+    ]
     return [part for part in bulky if part.is_dir()]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.domain.ports import ArtefactStore, BlobStore
+from core.domain.ports import ArtefactStore, BlobStore, CheckpointStore
 from worker.control.desk import Desk
 
 Notify = Callable[[], None]
@@ -68,6 +68,7 @@ class WorkerContext:
         notify_engine: tells the engine to look for new versions; never raises.
         min_free_bytes: what must stay free on the disk of the job folders.
         collect: removes garbage when it is time for it; never raises.
+        checkpoints: where other machines find them; None where they stay in the job's folder.
     """
 
     desk: Desk
@@ -80,3 +81,4 @@ class WorkerContext:
     notify_engine: Notify
     min_free_bytes: int
     collect: Callable[[], None]
+    checkpoints: CheckpointStore | None = None

@@ -54,8 +54,8 @@ class Desk(Protocol):
     def release(self, claim: Claim) -> None:
         """Put the job back to its place in the queue: the worker stops in good order."""
 
-    def give_up(self, claim: Claim) -> None:
-        """Let the lease run out now: the attempt broke off, counts as barren, and the job is tried again."""
+    def give_up(self, claim: Claim, *, reason: str) -> None:
+        """Let go of the job: the attempt broke off, counts as barren, and the job is tried again, so many times."""
 
     def sweep(self) -> int:
         """Take jobs away from holders whose lease ran out; return how many."""

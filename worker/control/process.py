@@ -50,6 +50,10 @@ class ComputeProcess:
             time.sleep(_TICK_SECONDS)
         self.kill()
 
+    def strike(self) -> None:
+        """Send it and its group the signal that nothing survives; safe on any thread, and waits for nothing."""
+        self._signal(signal.SIGKILL)
+
     def kill(self) -> None:
         """End it and its group by force, now."""
         if not self._closed:

@@ -64,11 +64,10 @@ class RegistryDesk:
         with self._registry.write() as work:
             claims.release(work, job_id=claim.job.id, fence=claim.fence)
 
-    def give_up(self, claim: Claim) -> None:
-        """End the lease now and sweep, which counts the attempt as barren."""
+    def give_up(self, claim: Claim, *, reason: str) -> None:
+        """Let go of the job; the attempt counts as barren."""
         with self._registry.write() as work:
-            claims.beat(work, job_id=claim.job.id, fence=claim.fence, lease_seconds=-1)
-            claims.sweep(work, barren_limit=self._barren_limit)
+            claims.give_up(work, job_id=claim.job.id, fence=claim.fence, barren_limit=self._barren_limit, reason=reason)
 
     def sweep(self) -> int:
         """Take jobs away from holders whose lease ran out, and forget old answers; return how many jobs."""

@@ -1,17 +1,20 @@
 """Watches over one running computation until it ends, by itself or because it must."""
 
+import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from statistics import median
 from typing import Final
 
 import structlog
 
 from core.domain.errors import LostLeaseError, UnavailableError
-from core.domain.job_folder import ErrorEvent, Event, ProgressEvent, ScoreEvent
+from core.domain.job_folder import CheckpointEvent, ErrorEvent, Event, ProgressEvent, ScoreEvent
 from worker.control.context import StopRequested, Timings
 from worker.control.desk import Claim, Desk
 from worker.control.event_tail import EventTail
@@ -76,6 +79,7 @@ class Reports:
     tail: EventTail
     send: Callable[[list[Event]], None]
     every_seconds: float
+    checkpointed: Callable[[int], None] = lambda _: None
     scores: list[ScoreEvent] = field(default_factory=list)
     error: ErrorEvent | None = None
     heard_at: float = field(default_factory=time.monotonic)
@@ -96,6 +100,8 @@ class Reports:
                 self.scores.append(event)
             elif isinstance(event, ErrorEvent):
                 self.error = event
+            elif isinstance(event, CheckpointEvent):
+                self.checkpointed(event.step)
         self._waiting += events
         if self._waiting and time.monotonic() - self._sent_at >= self.every_seconds:
             self.flush()
@@ -121,6 +127,7 @@ class Supervisor:
         deadline: monotonic time at which the job has run long enough.
         stop_requested: whether this worker itself shall stop.
         chores: what a worker must also do while it watches; called at every look, never raises.
+        checkpointed: told of every step of which the trainer completed a checkpoint; returns at once.
     """
 
     desk: Desk
@@ -130,21 +137,43 @@ class Supervisor:
     deadline: float
     stop_requested: StopRequested
     chores: Callable[[], None]
+    checkpointed: Callable[[int], None] = lambda _: None
 
     def watch(self, process: ComputeProcess, tail: EventTail) -> Ending:
         """Return how ``process`` ended; by then it and its group are gone."""
-        reports = Reports(tail, lambda events: self.desk.record(self.claim, events), self.timings.record)
+        send = partial(self.desk.record, self.claim)
+        reports = Reports(tail, send, self.timings.record, self.checkpointed)
         try:
-            reason = self._wait(process, reports)
-            self._end(process, reason)
-            reports.collect()
-            reports.flush()
+            with self._struck_once_lost(process):
+                reason = self._wait(process, reports)
+                self._end(process, reason)
+                reports.collect()
+                reports.flush()
         except LostLeaseError:
             reason = EndReason.LOST
         finally:
             # On the way out through an error as well: no trainer outlives its supervision.
             process.kill()
         return Ending(reason, process.exit_code(), tuple(reports.scores), reports.error)
+
+    @contextmanager
+    def _struck_once_lost(self, process: ComputeProcess) -> Iterator[None]:
+        """End the trainer with the claim even while this thread waits for a registry that does not answer."""
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.wait(self.timings.tick):
+                if self.heart.lost:
+                    process.strike()
+                    return
+
+        watcher = threading.Thread(target=look, name="trust", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
 
     def _wait(self, process: ComputeProcess, reports: Reports) -> EndReason:
         while process.exit_code() is None:

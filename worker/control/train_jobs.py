@@ -1,6 +1,7 @@
 """`train` jobs: the parent's chain and the tasks' rows go in, a version comes out."""
 
 import hashlib
+from contextlib import suppress
 import os
 from pathlib import Path
 from typing import Final
@@ -12,15 +13,16 @@ from core.datasets.materialise import materialise
 from core.datasets.split import Side
 from core.datasets.templates import Template
 from core.domain.crash_points import crash_point
-from core.domain.errors import ConflictError, CorruptError
+from core.domain.errors import ConflictError, CorruptError, UnavailableError
 from core.domain.job_folder import JobFolder, ScoreEvent
 from core.domain.manifest import Manifest
 from core.domain.ports import BlobStore
 from core.domain.records import Json
 from core.domain.trainer_spec import BaseRef, ChainLink, ScoredTask, TrainerSpec
 from core.services.trainer_specs import StagedTask, StagingPlan
-from core.storage import durable, manifests
+from core.storage import manifests
 from worker.control import preflight
+from worker.control import checkpoints
 from worker.control.context import WorkerContext
 from worker.control.desk import Claim
 from worker.control.heart import Heart
@@ -77,7 +79,7 @@ class TrainJobs:
         preflight.await_disk(context, heart, folder.out)
         key = f"versions/{manifest.provenance.project_id}/{manifest.provenance.model_id}/{sha256}"
         crash_point("store.before")
-        context.artefacts.publish(folder.out, key=key)
+        heart.insist(lambda: context.artefacts.publish(folder.out, key=key))
         crash_point("store.after")
 
         def publish() -> None:
@@ -89,7 +91,9 @@ class TrainJobs:
         try:
             heart.insist(publish)
         except ConflictError:
-            context.artefacts.delete(key)
+            # While the store is away it stays, and is collected later.
+            with suppress(UnavailableError):
+                context.artefacts.delete(key)
             raise
         context.notify_engine()
 
@@ -127,17 +131,6 @@ def _stage_scored_task(task: StagedTask, blobs: BlobStore, folder: JobFolder) ->
     materialise(blob, template=_template(task.template), target=target, side=side, container=task.eval_container)
     metrics = FORMATS[task.format].metrics
     return ScoredTask(task_id=task.task_id, name=task.name, rows=_relative(target, folder), metrics=metrics)
-
-
-def _adopt_checkpoints(folder: JobFolder) -> None:
-    """Take over what the job's last attempt on this machine left behind; the trainer judges whether it fits."""
-    fence = int(folder.root.name)
-    earlier = sorted(int(root.name) for root in folder.root.parent.iterdir() if int(root.name) < fence)
-    for number in reversed(earlier):
-        left = JobFolder(folder.root.with_name(str(number))).checkpoints
-        if any(left.glob(f"*/{manifests.NAME}")):
-            durable.move(left, folder.checkpoints)
-            return
 
 
 def _template(template: Json) -> Template:

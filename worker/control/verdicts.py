@@ -33,7 +33,6 @@ _ADVICE: Final = {
 }
 _BY_REASON: Final = {
     EndReason.TIMED_OUT: "the job ran longer than it may; raise spec.timeout_seconds or train for fewer steps",
-    EndReason.STALLED: "the trainer said nothing for too long and was stopped; look at the job's log, then retry the job",
 }
 # Ended from outside, not by its own doing: killed, without its worker, or told to stop by nobody we know.
 _INTERRUPTIONS: Final = frozenset({ExitCode.ORPHANED, ExitCode.CANCELLED})
@@ -42,6 +41,15 @@ _INTERRUPTIONS: Final = frozenset({ExitCode.ORPHANED, ExitCode.CANCELLED})
 def was_interrupted(exit_code: int) -> bool:
     """Say whether the trainer was ended from outside, so that the same job may well succeed when tried again."""
     return exit_code < 0 or exit_code in _INTERRUPTIONS
+
+
+def why_try_again(ending: Ending) -> str | None:
+    """Return, in a word, why the attempt broke off though the same job may succeed when tried again; else None."""
+    if ending.reason is EndReason.STALLED:
+        return "stalled"
+    if ending.reason is EndReason.EXITED and was_interrupted(ending.exit_code or 0):
+        return "interrupted"
+    return None
 
 
 def failure_of(ending: Ending) -> Failure:

@@ -1,5 +1,7 @@
 """Jobs, as the workers see them that hold them, or held them once."""
 
+import time
+
 import pytest
 from stage import (
     LEASE_SECONDS,
@@ -21,7 +23,7 @@ from core.domain.jobs import JobState, Phase
 from core.domain.records import Job, Model
 from core.registry import jobs as job_rows
 from core.registry.work import Registry
-from core.services import jobs, versions
+from core.services import jobs, promotions, versions
 
 pytestmark = pytest.mark.usefixtures("desk")
 
@@ -139,6 +141,65 @@ def test_a_checkpoint_forgives_the_deaths_before_it(registry: Registry) -> None:
     with registry.write() as work:
         jobs.record(work, job_id=held.id, fence=fence_of(held), events=[CheckpointEvent(step=10)])
     assert look(registry, job).barren == 0
+
+
+def broke_off(registry: Registry, held: Job, *, reason: str = "stalled") -> Job:
+    with registry.write() as work:
+        return jobs.give_up(work, job_id=held.id, fence=fence_of(held), barren_limit=3, reason=reason)
+
+
+def test_an_attempt_that_broke_off_is_tried_again_and_counts_as_barren(registry: Registry) -> None:
+    _, job = submit(registry, "a")
+    assert broke_off(registry, claimed(registry)).state is JobState.QUEUED
+    assert look(registry, job).barren == 1
+    broke_off(registry, claimed(registry), reason="interrupted")
+    over = broke_off(registry, claimed(registry))
+    assert (over.state, over.error_code, over.claims) == (JobState.FAILED, "poison_job", 3)
+    assert over.error_detail == "3 attempts in a row broke off before a new checkpoint; the last one: stalled"
+
+
+def test_an_attempt_that_broke_off_gives_way_to_its_users_wishes(registry: Registry) -> None:
+    submit(registry, "a")
+    held = claimed(registry)
+    with registry.write() as work:
+        jobs.pause(work, project_id=PROJECT, job_id=held.id)
+    assert broke_off(registry, held).state is JobState.PAUSED
+
+
+def test_a_job_that_writes_the_same_checkpoint_again_and_again_is_poison_too(registry: Registry) -> None:
+    _, job = submit(registry, "a")
+    for _ in range(3):
+        assert look(registry, job).state is JobState.QUEUED
+        held = claimed(registry)
+        with registry.write() as work:
+            jobs.record(work, job_id=held.id, fence=fence_of(held), events=[CheckpointEvent(step=10)])
+        broke_off(registry, held)
+    over = look(registry, job)
+    assert (over.state, over.error_code, over.claims) == (JobState.FAILED, "poison_job", 3)
+
+
+def test_a_job_that_must_begin_anew_from_another_version_may_reach_the_same_step_again(registry: Registry) -> None:
+    learn(registry, "first")
+    _, job = submit(registry, "a")
+    held = claimed(registry)
+    with registry.write() as work:
+        jobs.record(work, job_id=held.id, fence=fence_of(held), events=[CheckpointEvent(step=10)])
+        back = promotions.Promotion(version=None, reason="a bad day")
+        promotions.rollback(work, project_id=PROJECT, model="desk", promotion=back)
+    broke_off(registry, held)
+    again = claimed(registry)
+    with registry.write() as work:
+        jobs.record(work, job_id=again.id, fence=fence_of(again), events=[CheckpointEvent(step=5)])
+    assert (look(registry, job).barren, look(registry, job).checkpoint_step) == (0, 5)
+
+
+def test_a_worker_that_dies_before_its_first_beat_loses_its_job_like_any_other(registry: Registry) -> None:
+    _, job = submit(registry, "a")
+    claimed(registry, lease_seconds=0.2)
+    time.sleep(0.25)
+    with registry.write() as work:
+        (swept,) = jobs.sweep(work, barren_limit=3)
+    assert (swept.id, swept.state) == (job.id, JobState.QUEUED)
 
 
 def test_the_sweep_cancels_what_was_to_be_cancelled(registry: Registry) -> None:

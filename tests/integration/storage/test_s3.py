@@ -1,52 +1,20 @@
 """Artefacts and datasets in a bucket, against an S3 server on loopback."""
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
-from core.domain.errors import CorruptError, MissingError
+from core.domain.errors import CorruptError, MissingError, UnavailableError
 from core.storage import manifests
 from core.storage.s3 import Bucket, S3ArtefactStore, S3BlobStore
 
 KEY = "versions/prj_default/mdl_1/" + "a" * 64
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Bucket:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    name = hashlib.sha256(request.node.name.encode()).hexdigest()[:20]
-    opened = Bucket.open(f"s3://{name}/one/installation", endpoint_url=endpoint)
-    opened.client.create_bucket(Bucket=name)
-    return opened
-
-
 @pytest.fixture
 def store(bucket: Bucket, tmp_path: Path) -> S3ArtefactStore:
     return S3ArtefactStore(bucket, tmp_path / "scratch")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "out"
-    (folder / "adapter").mkdir(parents=True)
-    (folder / "delta.safetensors").write_bytes(bytes(1000))
-    (folder / "adapter" / "config.json").write_text("{}")
-    manifests.seal(folder, {"schema_version": 1})
-    return folder
 
 
 def test_what_is_published_comes_back(store: S3ArtefactStore, folder: Path, tmp_path: Path) -> None:
@@ -123,3 +91,43 @@ def test_a_dataset_that_was_changed_is_refused_and_leaves_nothing(bucket: Bucket
     with pytest.raises(CorruptError):
         S3BlobStore(bucket, tmp_path / "worker").path(sha256)
     assert list((tmp_path / "worker").iterdir()) == []
+
+
+def test_what_was_not_written_to_for_long_is_told_complete_or_not(
+    store: S3ArtefactStore, bucket: Bucket, folder: Path
+) -> None:
+    half = KEY.replace("mdl_1", "mdl_2")
+    store.publish(folder, key=KEY)
+    bucket.upload(folder / "delta.safetensors", f"artefacts/{half}/delta.safetensors")
+
+    assert list(store.stale(older_than_seconds=0)) == [KEY, half]
+    assert list(store.stale(older_than_seconds=3600)) == []
+
+    for key in store.stale(older_than_seconds=0):
+        store.delete(key)
+    assert list(bucket.keys("")) == []
+
+
+def test_uploads_that_broke_off_in_the_middle_of_a_file_are_ended(store: S3ArtefactStore, bucket: Bucket) -> None:
+    begun = {"Bucket": bucket.name, "Key": f"{bucket.prefix}artefacts/{KEY}/delta.safetensors"}
+    upload = bucket.client.create_multipart_upload(**begun)["UploadId"]
+    bucket.client.upload_part(**begun, UploadId=upload, PartNumber=1, Body=b"half of it")
+    bucket.client.create_multipart_upload(Bucket=bucket.name, Key="of/another/installation")
+
+    # This server says of every upload that it began in 2010.
+    assert list(store.abort_uploads(older_than_seconds=100 * 366 * 24 * 3600)) == []
+    assert list(store.abort_uploads(older_than_seconds=0)) == [f"artefacts/{KEY}/delta.safetensors"]
+    assert list(store.abort_uploads(older_than_seconds=0)) == []
+    left = bucket.client.list_multipart_uploads(Bucket=bucket.name)["Uploads"]
+    assert [upload["Key"] for upload in left] == ["of/another/installation"]
+
+
+def test_a_store_that_is_away_or_refuses_is_said_to_be_unavailable(
+    bucket: Bucket, folder: Path, tmp_path: Path
+) -> None:
+    refusing = S3ArtefactStore(Bucket(bucket.client, "no-such-bucket-anywhere", ""), tmp_path)
+    with pytest.raises(UnavailableError, match="NoSuchBucket"):
+        refusing.publish(folder, key=KEY)
+    silent = S3BlobStore(Bucket.open(f"s3://{bucket.name}", endpoint_url="http://127.0.0.1:9"), tmp_path / "blobs")
+    with pytest.raises(UnavailableError, match="EndpointConnectionError"):
+        silent.path("0" * 64)

@@ -21,7 +21,7 @@ from core.services import base_models, datasets, jobs, models, projects, tasks
 from core.services.projects import DEFAULT_PROJECT_ID as PROJECT
 from core.services.tasks import TaskSubmission
 from core.settings import Settings
-from core.storage.blobs import LocalBlobStore
+from core.storage import opening
 from worker.control import assembly
 from worker.control.loop import run_next
 
@@ -70,10 +70,10 @@ class Installation:
         validator = Validator(max_rows=1000)
         validator.feed(content)
         report = validator.finish()
-        self.settings.uploads_dir.mkdir(exist_ok=True)
+        self.settings.uploads_dir.mkdir(parents=True, exist_ok=True)
         upload = self.settings.uploads_dir / hashlib.sha256(content).hexdigest()
         upload.write_bytes(content)
-        LocalBlobStore(self.settings.blobs_dir).adopt(upload, sha256=report.sha256)
+        opening.blob_store(self.settings.blobs_dir, **self.settings.storage).adopt(upload, sha256=report.sha256)
         with self.registry.write() as work:
             dataset = datasets.register(
                 work,

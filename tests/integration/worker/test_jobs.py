@@ -137,6 +137,20 @@ def test_a_trainer_that_is_always_killed_is_given_up(installation: Installation)
     assert installation.job(after).state is JobState.SUCCEEDED
 
 
+def test_a_trainer_that_always_hangs_is_given_up_and_the_others_go_on(installation: Installation) -> None:
+    poison = installation.submit("silent-a")
+    after = installation.submit("ok-b")
+    settings = installation.settings.model_copy(update={"stall_seconds": 1.0})
+
+    Installation(settings, installation.registry, installation.dispatcher).work_off()
+
+    done = installation.job(poison)
+    assert (done.state, done.error_code) == (JobState.FAILED, "poison_job")
+    assert "stalled" in str(done.error_detail)
+    assert done.claims == settings.barren_limit
+    assert installation.job(after).state is JobState.SUCCEEDED
+
+
 def test_a_job_past_its_time_limit_times_out(installation: Installation) -> None:
     job = installation.submit("slow-a", spec=TaskSpec(timeout_seconds=1))
 

@@ -42,6 +42,7 @@ def job(*, kind: JobKind = JobKind.TRAIN) -> Job:
         lease_ms=1,
         claims=1,
         barren=0,
+        checkpoint_step=None,
         step=0,
         total_steps=None,
         eta_seconds=None,
@@ -63,6 +64,7 @@ class FakeDesk:
     outcome: str | None = None
     code: str | None = None
     detail: str | None = None
+    reason: str | None = None
     events: list[Event] = field(default_factory=list)
     writes: list[int] = field(default_factory=list)
     scores: tuple[ScoreEvent, ...] = ()
@@ -79,8 +81,13 @@ class FakeDesk:
     away: int = 0
     claimable: int = 1
     settled: threading.Event = field(default_factory=threading.Event)
+    answers: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.answers.set()
 
     def _enter(self) -> None:
+        assert self.answers.wait(60)
         if self.away > 0:
             self.away -= 1
             raise UnavailableError("away", code="registry_unavailable")
@@ -128,9 +135,10 @@ class FakeDesk:
         del claim
         self._settle("released")
 
-    def give_up(self, claim: Claim) -> None:
+    def give_up(self, claim: Claim, *, reason: str) -> None:
         del claim
         self._settle("given up")
+        self.reason = reason
 
     def sweep(self) -> int:
         self._enter()

@@ -165,13 +165,15 @@ def test_a_job_past_its_deadline_times_out(context: WorkerContext, desk: FakeDes
     assert "timeout_seconds" in str(desk.detail)
 
 
-def test_a_silent_trainer_is_stopped_as_stalled(context: WorkerContext, desk: FakeDesk) -> None:
+def test_a_silent_trainer_is_stopped_and_its_job_tried_again(context: WorkerContext, desk: FakeDesk) -> None:
     desk.behaviour = "hang"
     quick = dataclasses.replace(context, timings=dataclasses.replace(context.timings, stall=1.0))
 
     run(quick)
 
-    assert (desk.outcome, desk.code) == ("failed", "stalled")
+    assert (desk.outcome, desk.reason) == ("given up", "stalled")
+    assert not is_alive(int((folder_of(context) / "trainer.pid").read_text()))
+    assert not is_alive(int((folder_of(context) / "helper.pid").read_text()))
 
 
 def test_a_worker_that_must_stop_puts_its_job_back(context: WorkerContext, desk: FakeDesk) -> None:

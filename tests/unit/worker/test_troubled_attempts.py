@@ -42,6 +42,24 @@ def test_a_registry_that_is_away_for_longer_than_the_lease_stops_the_trainer(
     assert not is_alive(int((folder_of(context) / "trainer.pid").read_text()))
 
 
+def test_a_registry_that_falls_silent_stops_the_trainer_too(context: WorkerContext, desk: FakeDesk) -> None:
+    """Every call to it waits, also the one that this worker's supervision is in the middle of."""
+    desk.behaviour = "slow"
+    quick = dataclasses.replace(context, timings=dataclasses.replace(context.timings, lease=2))
+    worker = threading.Thread(target=lambda: run(quick))
+    worker.start()
+    await_that((folder_of(context) / "events.jsonl").exists)
+    trainer = int((folder_of(context) / "trainer.pid").read_text())
+    desk.answers.clear()
+
+    await_that(lambda: not is_alive(trainer), seconds=3)
+
+    desk.answers.set()
+    worker.join()
+    # If the claim is still its own by then, it may put the job back.
+    assert desk.outcome in {None, "given up"}
+
+
 def test_a_registry_that_is_away_for_a_moment_loses_nothing(context: WorkerContext, desk: FakeDesk) -> None:
     desk.behaviour = "brief"
     worker = threading.Thread(target=lambda: run(context))
