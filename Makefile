@@ -9,7 +9,7 @@ DEV := .venv/.ready-dev
 # Byte code is written when a module is first imported: most of what is installed never is.
 PIP := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test chaos check bench-learning clean stack secrets
+.PHONY: setup demo test chaos check bench-learning bench-service clean stack secrets
 .DEFAULT_GOAL := demo
 
 setup: $(DEV)
@@ -63,6 +63,14 @@ bench-learning: $(READY)
 	$(BIN)/python -W ignore -m benchmarks.growth --json > var/growth.json
 	mv var/step_cost.json benchmarks/results/step_cost.json
 	mv var/growth.json benchmarks/results/growth.json
+	$(BIN)/python -m benchmarks.tables
+
+# What the service bears, on SQLite and on PostgreSQL with Celery; about five minutes on two idle cores. README's table
+# is made of the results, which are committed.
+bench-service: $(DEV)
+	mkdir -p var benchmarks/results
+	$(BIN)/python -m benchmarks.service --json > var/service.json
+	mv var/service.json benchmarks/results/service.json
 	$(BIN)/python -m benchmarks.tables
 
 clean:

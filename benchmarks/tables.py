@@ -6,10 +6,13 @@ python -m benchmarks.tables
 import json
 import re
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from rich.table import Table
+
+from benchmarks.service import table as service_table
 
 RESULTS: Final = Path(__file__).parent / "results"
 README: Final = Path(__file__).parents[1] / "README.md"
@@ -17,10 +20,10 @@ _NAME: Final = "step_cost"
 _HEADINGS: Final = ("model", "phase", "method", "seconds", "time", "95 %", "memory")
 
 
-def with_table(readme: str, found: dict[str, Any]) -> str:
-    """Return README's text with the table between its markers made from these results."""
-    marker = f"<!-- {_NAME} -->"
-    block = f"{marker}\n{markdown(found)}\n{marker}"
+def with_table(readme: str, found: dict[str, Any], *, name: str = _NAME) -> str:
+    """Return README's text with the table between the markers of a name made from these results."""
+    marker = f"<!-- {name} -->"
+    block = f"{marker}\n{TABLES[name](found)}\n{marker}"
     return re.sub(f"{marker}.*?{marker}", lambda _: block, readme, count=1, flags=re.DOTALL)
 
 
@@ -67,10 +70,18 @@ def _lines(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
     ]
 
 
+# Which table the results of each name make.
+TABLES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {_NAME: markdown, "service": service_table.markdown}
+
+
 def main() -> None:
-    """Rewrite README's table from the committed results."""
-    found = json.loads((RESULTS / f"{_NAME}.json").read_text(encoding="utf-8"))
-    README.write_text(with_table(README.read_text(encoding="utf-8"), found), encoding="utf-8")
+    """Rewrite README's tables from the results that are there."""
+    readme = README.read_text(encoding="utf-8")
+    for name in TABLES:
+        results = RESULTS / f"{name}.json"
+        if results.exists():
+            readme = with_table(readme, json.loads(results.read_text(encoding="utf-8")), name=name)
+    README.write_text(readme, encoding="utf-8")
 
 
 if __name__ == "__main__":
