@@ -92,6 +92,17 @@ class EngineClient:
             response = self._http.get("/healthz", timeout=_CONNECT_SECONDS)
         _require_success(response)
 
+    def metrics(self) -> str:
+        """Return what the engine measures, in Prometheus' text format.
+
+        Raises:
+            UnavailableError: it does not answer.
+        """
+        with self._reached():
+            response = self._http.get("/metrics", timeout=_CONNECT_SECONDS)
+        _require_success(response)
+        return response.text
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()

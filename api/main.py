@@ -10,7 +10,9 @@ from fastapi import Depends, FastAPI
 from api import documentation, errors, multipart, openapi
 from api.context import Context
 from api.dependencies import caller, single_query_values
+from api.exposition import ServiceCollector
 from api.gate import Gate
+from api.metering import Metering, Meters
 from api.middleware import Doorkeeper
 from api.routes.catalogue import ROUTERS
 from api.schemas.problem import Problem
@@ -58,6 +60,9 @@ def assemble(context: Context) -> FastAPI:
     app.state.generation_limiter = CapacityLimiter(MAX_GENERATIONS)
     errors.install(app)
     app.add_middleware(Doorkeeper, gate=gate)
+    app.state.meters = Meters()
+    app.state.meters.registry.register(ServiceCollector(context))
+    app.add_middleware(Metering, meters=app.state.meters, logs_requests=context.settings.log_requests)
     for router in ROUTERS:
         app.include_router(router)
     documentation.install(app)

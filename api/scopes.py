@@ -8,6 +8,8 @@ from core.domain.access import Scope
 SCOPES: Final[dict[str, Scope | None]] = {
     "GET /healthz": None,
     "GET /readyz": None,
+    # Of the whole installation; `Settings.metrics_token` opens it too.
+    "GET /metrics": Scope.ADMIN,
     "POST /v1/models": Scope.TRAIN,
     "GET /v1/models": Scope.READ,
     "GET /v1/models/{model}": Scope.READ,

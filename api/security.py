@@ -1,5 +1,6 @@
 """The check of every call: whose key it shows, and whether that key opens the route."""
 
+import hmac
 from typing import Final
 
 from starlette.datastructures import Headers, QueryParams
@@ -18,6 +19,7 @@ from core.services.projects import DEFAULT_PROJECT_ID
 _ANYBODY: Final = Caller(
     project_id=DEFAULT_PROJECT_ID, key_id=None, scopes=frozenset(Scope), max_requests_per_minute=None
 )
+_METRICS: Final = "GET /metrics"
 _KEYS_OF_ADDRESSES: Final = frozenset({"access_token", "api_key", "apikey", "authorization", "key", "token"})
 
 
@@ -26,6 +28,7 @@ class Security:
 
     def __init__(self, context: Context, gate: Gate) -> None:
         self._registry = context.registry
+        self._metrics_token = context.settings.metrics_token
         self._gate = gate
         self._rates = RequestRates()
 
@@ -37,8 +40,9 @@ class Security:
             ForbiddenError: the key lacks the route's scope.
             QuotaError: the project calls too often.
         """
-        scope = needed(f"{request.method} {request.scope['route'].path}")
-        if scope is None:
+        route = f"{request.method} {request.scope['route'].path}"
+        scope = needed(route)
+        if scope is None or (route == _METRICS and self._is_scraper(request.headers)):
             return None
         if not self._gate.look():
             return _ANYBODY
@@ -48,6 +52,11 @@ class Security:
         if not caller.may(scope):
             raise ForbiddenError(f"this call needs a key with the scope '{scope}'")
         return caller
+
+    def _is_scraper(self, headers: Headers) -> bool:
+        token = self._metrics_token
+        shown = headers.get("authorization", "").encode()
+        return token is not None and hmac.compare_digest(shown, f"Bearer {token.get_secret_value()}".encode())
 
 
 def _shown_key(headers: Headers, query: QueryParams) -> str:

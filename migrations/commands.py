@@ -1,11 +1,13 @@
 """What processes and developers do with the schema: `upgrade`, and ``python -m migrations.commands "message"``."""
 
 import sys
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 
 def config(database_url: str) -> Config:
@@ -14,6 +16,12 @@ def config(database_url: str) -> Config:
     made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     made.attributes["database_url"] = database_url
     return made
+
+
+@cache
+def revisions() -> tuple[str, ...]:
+    """Return the names of every revision that this release knows, newest first."""
+    return tuple(known.revision for known in ScriptDirectory.from_config(config("")).walk_revisions())
 
 
 def upgrade(database_url: str) -> None:

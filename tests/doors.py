@@ -48,6 +48,10 @@ class Echo:
         if self.fault:
             raise self.fault
 
+    def metrics(self) -> str:
+        self.check()
+        return "strata_engine_versions 1.0\n"
+
     def _take(self, request: dict[str, Any]) -> None:
         self.requests.append(request)
         if self.fault:

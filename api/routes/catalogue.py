@@ -14,6 +14,7 @@ from api.routes import (
     jobs,
     keys,
     methods,
+    metrics,
     models,
     projects,
     tasks,
@@ -34,4 +35,5 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     keys.router,
     projects.router,
     health.router,
+    metrics.router,
 )

@@ -82,3 +82,6 @@ class Generator(Protocol):
 
     def check(self) -> None:
         """Return if the engine answers; raise `core.domain.errors.UnavailableError` if not."""
+
+    def metrics(self) -> str:
+        """Return what the engine measures, in Prometheus' text format; raise as `check`."""

@@ -1,8 +1,8 @@
-"""The tables of the service's door: who may come in, and what was already answered."""
+"""The tables around the service's own things: who may come in, what was already answered, and what was counted."""
 
 from typing import Final
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Double, Index, Integer, String, Table, Text
 
 from core.registry.columns import id_column, project_column
 from core.registry.tables import PROJECT
@@ -40,4 +40,13 @@ IDEMPOTENCY: Final = Table(
     CheckConstraint("length(request_sha256) = 64", name="request_sha256_whole"),
     CheckConstraint("(status IS NULL) = (body IS NULL)", name="answered_whole"),
     Index("idempotency_age", "created_ms"),
+)
+
+TALLY: Final = Table(
+    "tally",
+    PROJECT.metadata,
+    Column("name", String(64), primary_key=True),
+    # A JSON list: the values of the name's labels, of which there are few.
+    Column("labels", String(255), primary_key=True),
+    Column("value", Double, nullable=False),
 )

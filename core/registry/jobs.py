@@ -10,7 +10,7 @@ from core.domain.errors import ConflictError, LostLeaseError
 from core.domain.identifiers import new_id
 from core.domain.jobs import OPEN, TERMINAL, JobKind, JobState, Phase, advance
 from core.domain.records import Job, Json, Page
-from core.registry import events
+from core.registry import events, job_counts
 from core.registry.pages import Cursor, fetch
 from core.registry.rows import columns
 from core.registry.tables import JOB, MODEL
@@ -190,6 +190,7 @@ def move(
         fence=moved.fence,
         data=data,
     )
+    job_counts.note_move(work, job, moved)
     return moved
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, insert, or_, select, update
 
@@ -15,6 +15,9 @@ from core.registry.rows import columns
 from core.registry.tables import MODEL, VERSION, VERSION_CHAIN
 from core.registry.work import Work
 
+# What is counted of versions, see `core.registry.tallies`.
+PUBLISHED: Final = "versions_published"
+MOVED: Final = "version_moves"
 _ROWS = select(*columns(VERSION, Version, without=frozenset({"chain"})))
 
 
@@ -56,6 +59,7 @@ def add(work: Work, version: Version, *, actor: str) -> Version:
     ]
     if links:
         work.connection.execute(insert(VERSION_CHAIN), links)
+        work.count(PUBLISHED, version.state)
     _tell(work, version, before=None, actor=actor, data={"number": version.number})
     return get(work, version.id)
 
@@ -127,6 +131,7 @@ def move(work: Work, version: Version, *, to: VersionState, actor: str, reason: 
     if work.connection.execute(swap).rowcount != 1:
         raise ConflictError("the version changed at the same moment; look again", code="wrong_state")
     moved = get(work, version.id)
+    work.count(MOVED, to)
     _tell(work, moved, before=version.state, actor=actor, data={"reason": reason})
     return moved
 

@@ -1,5 +1,6 @@
 """The unit of work: one transaction on the registry, and what shall happen once it is committed."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from copy import copy
@@ -12,7 +13,8 @@ from sqlalchemy import ColumnElement, Connection, Engine, exc, literal_column, s
 from core.domain.access import ANYBODY
 from core.domain.crash_points import crash_point
 from core.domain.errors import ConflictError, UnavailableError
-from core.registry import engines
+from core.registry import engines, tallies
+from core.registry.tallies import Key
 
 # Leases and timestamps use the database's clock only: hosts may disagree, the database cannot disagree with itself.
 _CLOCKS: Final[dict[str, ColumnElement[int]]] = {
@@ -33,6 +35,7 @@ class Work:
         self.actor = actor
         self._hooks: list[Callable[[], None]] = []
         self._now_ms: int | None = None
+        self._counts: defaultdict[Key, float] = defaultdict(float)
         self._turns = count()
 
     def now_ms(self) -> int:
@@ -56,6 +59,14 @@ class Work:
     def after_commit(self, hook: Callable[[], None]) -> None:
         """Run ``hook`` once this work is committed; a rollback forgets it."""
         self._hooks.append(hook)
+
+    def count(self, name: str, *labels: str, by: float = 1) -> None:
+        """Count something that happened, once this work is committed; see `core.registry.tallies`."""
+        self._counts[name, labels] += by
+
+    def store_counts(self) -> None:
+        """Add what was counted to the rows; nothing may be written after it."""
+        tallies.flush(self.connection, self._counts)
 
     def run_hooks(self) -> None:
         """Run what waited for the commit, in order."""
@@ -90,6 +101,7 @@ class Registry:
         with _translated(), self._turn, self._writer.begin() as connection:
             work = Work(connection, self.actor)
             yield work
+            work.store_counts()
             crash_point("commit.before")
         crash_point("commit.after")
         work.run_hooks()

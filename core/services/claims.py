@@ -17,6 +17,11 @@ from core.services.endings import end
 
 # Progress is a row of the job at every step; as events, for those who follow, this often is enough.
 PROGRESS_EVENT_MS: Final = 1_000
+# What is counted, see `core.registry.tallies`.
+SWEEPS: Final = "sweeps"
+BROKEN_OFF: Final = "job_attempts_broken_off"
+CHECKPOINTS: Final = "training_checkpoints"
+STEPS: Final = "training_steps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,7 @@ def sweep(work: Work, *, barren_limit: int) -> tuple[Job, ...]:
     ``barren_limit``-th claim in a row without a checkpoint.
     """
     abandoned = queue.abandoned(work)
+    work.count(SWEEPS)
     how = {"actor": "sweep", "reason": "lease_expired"}
     return tuple(_take_away(work, job, barren_limit=barren_limit, **how) for job in abandoned)
 
@@ -140,6 +146,7 @@ def trim_leases(work: Work, *, lease_seconds: float) -> None:
 
 def _take_away(work: Work, job: Job, *, actor: str, reason: str, barren_limit: int) -> Job:
     """Count the claim as barren; a new checkpoint sets the count to zero."""
+    work.count(BROKEN_OFF, reason)
     barren = job.barren + 1
     if job.cancel_requested:
         return end(work, job, to=JobState.CANCELLED, actor=actor)
@@ -199,6 +206,7 @@ def _note_checkpoints(work: Work, job: Job, steps: Sequence[int]) -> None:
         if reached is None or step > reached:
             jobs.change(work, job, barren=0, checkpoint_step=step)
             reached = step
+        work.count(CHECKPOINTS)
         _tell(work, job, kind="checkpoint", data={"step": step})
 
 
@@ -208,6 +216,7 @@ def _note_progress(work: Work, job: Job, steps: Sequence[job_folder.ProgressEven
     points = [MetricPoint(series=name, step=at.step, value=value) for at in steps for name, value in at.values.items()]
     measures.record_points(work, project_id=job.project_id, job_id=job.id, points=points)
     last = steps[-1]
+    work.count(STEPS, by=max(0, last.step - job.step))
     progress = {"step": last.step, "total_steps": last.total_steps, "eta_seconds": last.eta_seconds}
     jobs.change(work, job, **progress)
     told_ms = events.last_ms(work, subject_id=job.id, kind="progress")

@@ -111,10 +111,9 @@ class Embedded:
         if not service.engine_listens(self._settings):
             return False
         try:
-            self._client.ready()
+            return self._client.ready().parts.get("engine", "ok") == "ok"
         except (ServiceUnreachableError, ServiceUnavailableError):
             return False
-        return True
 
     def _read(self, base: BaseModelInfo) -> BaseModelInfo:
         """Wait until the base model has been read; if it never is, the rest of the service is of use all the same."""

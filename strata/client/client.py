@@ -68,10 +68,10 @@ class Client:
         return self._http.one(Health, "GET", "/healthz")
 
     def ready(self) -> Health:
-        """Return that every part answers.
+        """Return how every part is: ``status`` is degraded unless all are well.
 
         Raises:
-            ServiceUnavailableError: one does not.
+            ServiceUnavailableError: calls cannot be answered.
         """
         return self._http.one(Health, "GET", "/readyz")
 

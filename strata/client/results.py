@@ -19,9 +19,10 @@ class Result(BaseModel):
 
 
 class Health(Result):
-    """Whether the service answers, and whether it could train and generate."""
+    """Whether the service answers, and how its parts are: each ok, or an error code."""
 
     status: str = "ok"
+    parts: Mapping[str, str] = Field(default_factory=dict)
 
 
 class BaseModelInfo(Result):

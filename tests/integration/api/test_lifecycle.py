@@ -256,12 +256,3 @@ def test_versions_aliases_and_scores_follow_a_job(desk: Door) -> None:
     assert matrix["oa"] == 0.9
     assert desk.client.get("/v1/versions/desk@7").json()["code"] == "version_not_found"
     assert desk.client.get("/v1/versions/desk:none").json()["code"] == "alias_not_found"
-
-
-def test_readiness_names_the_part_that_is_away(door: Door) -> None:
-    from core.domain.errors import UnavailableError
-
-    assert ok(door.client.get("/readyz"))["parts"]["engine"] == "ok"
-    door.echo.fault = UnavailableError("the engine does not answer", code="engine_unavailable")
-    answer = door.client.get("/readyz")
-    assert (answer.status_code, answer.json()["code"]) == (503, "engine_unavailable")

@@ -35,6 +35,9 @@ class Parrot:
     def check(self) -> None:
         return
 
+    def metrics(self) -> str:
+        return ""
+
     def _answer(self, text: str) -> dict[str, Any]:
         choice = {"index": 0, "text": text, "finish_reason": "stop"}
         names = {"id": "cmpl_1", "object": "text_completion", "created": 1, "model": "m", "version_id": self.version_id}
