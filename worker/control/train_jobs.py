@@ -1,8 +1,8 @@
 """`train` jobs: the parent's chain and the tasks' rows go in, a version comes out."""
 
 import hashlib
-from contextlib import suppress
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +21,7 @@ from core.domain.records import Json
 from core.domain.trainer_spec import BaseRef, ChainLink, ScoredTask, TrainerSpec
 from core.services.trainer_specs import StagedTask, StagingPlan
 from core.storage import manifests
-from worker.control import preflight
-from worker.control import checkpoints
+from worker.control import checkpoints, preflight
 from worker.control.context import WorkerContext
 from worker.control.desk import Claim
 from worker.control.heart import Heart
@@ -55,7 +54,7 @@ class TrainJobs:
             device=context.compute.device,
             threads=context.compute.threads,
         )
-        _adopt_checkpoints(folder)
+        checkpoints.adopt(folder, job_id=claim.job.id, store=context.checkpoints)
         crash_point("spec.before")
         folder.spec.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
         crash_point("spec.after")
