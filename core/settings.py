@@ -77,8 +77,28 @@ class Settings(BaseSettings):
         description="Whether callers must show an API key: auto asks for one as soon as the registry holds any, and "
         "refuses to listen beyond loopback before; always asks from the start.",
     )
+    request_head_seconds: float = Field(
+        default=10.0, gt=0, description="Longest time that the head of a request may take to arrive."
+    )
+    request_body_seconds: float = Field(
+        default=20.0,
+        gt=0,
+        description="Time within which 8 KiB more of a request's body, or its end, must arrive; and within which a "
+        "caller must read on.",
+    )
+    max_connections: int = Field(
+        default=2_000,
+        ge=1,
+        description="Connections that one API process holds; beyond, the one that has been silent longest is closed.",
+    )
     upload_max_bytes: int = Field(default=512 * MIB, gt=0, description="Largest accepted upload, in bytes.")
     max_rows: int = Field(default=1_000_000, gt=0, description="Most rows of one dataset.")
+    task_memory_bytes: int = Field(
+        default=256 * GIB,
+        gt=0,
+        description="A task that is estimated to need more memory than this is refused; the memory of the trainer's "
+        "device is a good value.",
+    )
 
     metrics_token: SecretStr | None = Field(
         default=None,
