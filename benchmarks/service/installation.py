@@ -1,6 +1,7 @@
 """The service as it is measured: real processes on loopback, a durable database, and a trainer without torch."""
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from core.services.projects import DEFAULT_PROJECT_ID as PROJECT
 from core.settings import Settings
 from migrations.commands import upgrade
 from tests import postgres_server
-from tests.compose_stack import free_port, redis_server
+from tests.compose_stack import free_port, redis_command
 from tests.stage import ready_base
 
 ROOT: Final = Path(__file__).parents[2]
@@ -138,13 +139,26 @@ def postgresql(folder: Path) -> Iterator[Installation]:
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
         server = held.enter_context(postgres_server.running(durable=True))
-        broker = held.enter_context(redis_server(folder))
+        broker = held.enter_context(_redis(folder))
 
         def new_database(name: str) -> str:
             postgres_server.execute(server, f"CREATE DATABASE {name}")
             return postgres_server.database_url(server, name)
 
         yield held.enter_context(_installed("postgresql", folder, new_database, dispatcher="celery", broker_url=broker))
+
+
+@contextmanager
+def _redis(folder: Path) -> Iterator[str]:
+    """Yield the URL of a Redis as the compose file starts it."""
+    port, password = free_port(), secrets.token_urlsafe(16)
+    command = redis_command(folder, port=port, password=password)
+    with (folder / "redis.log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603 - from its wheel
+    try:
+        yield f"redis://:{password}@127.0.0.1:{port}/0"
+    finally:
+        kill(server)
 
 
 @contextmanager
