@@ -54,6 +54,7 @@ SCOPES: Final[dict[str, Scope | None]] = {
     "POST /v1/keys": Scope.ADMIN,
     "GET /v1/keys": Scope.ADMIN,
     "DELETE /v1/keys/{key_id}": Scope.ADMIN,
+    "GET /v1/events": Scope.ADMIN,
     "GET /v1/projects/{project_id}": Scope.READ,
     "PATCH /v1/projects/{project_id}": Scope.ADMIN,
 }

@@ -8,6 +8,7 @@ from api.routes import (
     aliases,
     base_models,
     datasets,
+    events,
     generate,
     health,
     job_reports,
@@ -34,6 +35,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     base_models.router,
     keys.router,
     projects.router,
+    events.router,
     health.router,
     metrics.router,
 )

@@ -113,7 +113,9 @@ class JobView(View):
     task: str | None
     base_model_id: str | None
     progress: ProgressView
-    queue_position: int | None
+    queue_position: int | None = Field(
+        description="1 for a queued job before which no other one of the project stands; other projects are not counted."
+    )
     attempt: int
     cancel_requested: bool
     pause_requested: bool

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Row, func, insert, or_, select, tuple_, update
+from sqlalchemy import Row, func, insert, or_, select, update
 
 from core.domain.errors import ConflictError, LostLeaseError
 from core.domain.identifiers import new_id
@@ -120,17 +120,9 @@ def any_starting_from(work: Work, version_id: str) -> bool:
     return work.connection.execute(query.limit(1)).first() is not None
 
 
-def older_queued(work: Work, job: Job) -> int:
-    """Return how many jobs were queued before this one."""
-    older = tuple_(JOB.c.created_ms, JOB.c.id) < tuple_(job.created_ms, job.id)
-    query = select(func.count()).select_from(JOB).where(JOB.c.state == JobState.QUEUED, older)
-    return int(work.connection.execute(query).scalar_one())
-
-
-def older_open(work: Work, job: Job) -> int:
-    """Return how many jobs that are not over were queued before this one."""
-    older = tuple_(JOB.c.created_ms, JOB.c.id) < tuple_(job.created_ms, job.id)
-    query = select(func.count()).select_from(JOB).where(JOB.c.state.in_(sorted(OPEN)), older)
+def count_running(work: Work, *, project_id: str) -> int:
+    """Return how many of the project's jobs run."""
+    query = select(func.count()).where(JOB.c.project_id == project_id, JOB.c.state == JobState.RUNNING)
     return int(work.connection.execute(query).scalar_one())
 
 

@@ -7,7 +7,7 @@ from core.domain.base_facts import BaseFacts
 from core.domain.errors import InvalidError, Place
 from core.domain.records import Dataset, Job, Task
 from core.learning.recipe import Recipe
-from core.registry import base_models, datasets, jobs, models, tasks, versions
+from core.registry import base_models, datasets, jobs, models, places, tasks, versions
 from core.registry.jobs import FinishedJob
 from core.registry.work import Work
 
@@ -164,11 +164,13 @@ def _disk(work: Work, job: Job, data: Dataset, adapted: int) -> Figure:
 
 
 def _queue_wait(work: Work, job: Job, past: tuple[FinishedJob, ...], *, own: Figure) -> Figure:
-    ahead = jobs.older_open(work, job)
+    """Estimate from the project's own jobs: what others have to do is not told."""
+    ahead = places.ahead(work, [job.id]).get(job.id, 0) + jobs.count_running(work, project_id=job.project_id)
     if not ahead:
-        return Figure(value=0.0, basis="no job is ahead")
+        return Figure(value=0.0, basis="no job of the project is ahead")
     usual = sum(each.seconds for each in past) / len(past) if past else own.value
     what = "as long as the last ones took" if past else "as long as this one"
     return Figure(
-        value=None if usual is None else ahead * usual, basis=f"{ahead} jobs are ahead, each {what}, one after another"
+        value=None if usual is None else ahead * usual,
+        basis=f"{ahead} jobs of the project are ahead, each {what}, in turn",
     )

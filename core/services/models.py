@@ -50,7 +50,8 @@ def create(
         method=defaults,
         policy=(policy or ModelPolicy()).model_dump(mode="json"),
     )
-    events.append(work, subject_id=made.id, project_id=project_id, kind="created", actor=work.actor)
+    told = {"name": name}
+    events.append(work, subject_id=made.id, project_id=project_id, kind="created", actor=work.actor, data=told)
     zero = versions.add(work, _base_version(work, made, digest=str(base.digest)), actor=work.actor)
     for alias in FIRST_ALIASES:
         aliases.point(work, name=alias, at=zero, actor=work.actor, reason="created")
@@ -85,7 +86,8 @@ def delete(work: Work, *, project_id: str, reference: str) -> None:
     if jobs.any_open(work, model_id=model.id):
         raise ConflictError("one of the model's jobs is not over; cancel it first", code="model_busy")
     models.mark_deleted(work, model.id)
-    events.append(work, subject_id=model.id, project_id=project_id, kind="deleted", actor=work.actor)
+    told = {"name": model.name}
+    events.append(work, subject_id=model.id, project_id=project_id, kind="deleted", actor=work.actor, data=told)
 
 
 def _base_version(work: Work, model: Model, *, digest: str) -> Version:

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from strata.cli import aliases, base_models, generate, jobs, keys, methods, models, tasks, up, versions
+from strata.cli import aliases, base_models, events, generate, jobs, keys, methods, models, tasks, up, versions
 from strata.cli.session import CommandGroup, Session
 from strata.client.client import DEFAULT_URL
 
@@ -25,6 +25,7 @@ app.add_typer(versions.app, name="versions")
 app.add_typer(aliases.app, name="aliases")
 app.add_typer(keys.app, name="keys")
 app.command("up")(up.up)
+app.command("events")(events.events)
 app.command("generate")(generate.generate)
 app.command("methods")(methods.methods)
 

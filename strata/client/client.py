@@ -8,6 +8,7 @@ import httpx
 
 from strata.client.access import Keys, Projects
 from strata.client.aliases import Aliases
+from strata.client.events import Events
 from strata.client.generation import Generations
 from strata.client.jobs import Jobs
 from strata.client.resources import BaseModels, Datasets, Evaluations, Methods, Models, Versions
@@ -53,6 +54,7 @@ class Client:
         self.methods = Methods(self._http)
         self.keys = Keys(self._http)
         self.projects = Projects(self._http)
+        self.events = Events(self._http)
         self._generations = Generations(self._http)
 
     def generate(self, model: str, prompt: str | None = None, **fields: Any) -> Generation:

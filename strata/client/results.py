@@ -249,6 +249,21 @@ class Project(Result):
     bytes: int = 0
 
 
+class Change(Result):
+    """One change in a project: who made it, when, to what, and from where to where it went."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    id: str
+    at: str
+    actor: str
+    subject_id: str
+    kind: str
+    before: str | None = Field(default=None, alias="from")
+    to: str | None = None
+    data: Mapping[str, Any] = Field(default_factory=dict)
+
+
 class Choice(Result):
     """One answer, or one piece of it in a stream."""
 

@@ -17,9 +17,10 @@ from stage import (
 from core.domain.errors import ConflictError, IllegalMoveError, MissingError
 from core.domain.jobs import JobKind, JobState, Phase
 from core.domain.records import BaseModelState, Job
+from core.learning.recipe import TaskSpec
 from core.registry import jobs as job_rows
 from core.registry.work import Registry
-from core.services import base_models, jobs
+from core.services import base_models, datasets, jobs, models, projects, tasks
 
 pytestmark = pytest.mark.usefixtures("desk")
 
@@ -146,12 +147,57 @@ def test_events_are_paged_by_number(registry: Registry) -> None:
         assert ([event.n for event in rest.data], rest.has_more) == ([2], False)
 
 
+def positions(registry: Registry, *posted: Job) -> list[int | None]:
+    with registry.read() as work:
+        return [jobs.queue_position(work, project_id=job.project_id, job_id=job.id) for job in posted]
+
+
 def test_the_queue_position_counts_who_is_ahead(registry: Registry) -> None:
     posted = [submit(registry, name)[1] for name in "abc"]
+    new_model(registry, "other")
+    elsewhere = submit(registry, "d", model="other")[1]
+    assert positions(registry, *posted, elsewhere) == [1, 2, 3, 4]
     claimed(registry)
-    with registry.read() as work:
-        positions = [jobs.queue_position(work, project_id=PROJECT, job_id=job.id) for job in posted]
-    assert positions == [None, 1, 2]
+    assert positions(registry, *posted, elsewhere) == [None, 1, 2, 3]
+
+
+def test_who_stands_behind_a_paused_job_lets_everybody_else_pass(registry: Registry) -> None:
+    first, held, behind = [submit(registry, name)[1] for name in "abc"]
+    new_model(registry, "other")
+    elsewhere = submit(registry, "d", model="other")[1]
+    with registry.write() as work:
+        jobs.pause(work, project_id=PROJECT, job_id=held.id)
+    assert positions(registry, first, held, behind, elsewhere) == [1, None, 3, 2]
+
+
+def test_a_resumed_job_stands_where_it_stood(registry: Registry) -> None:
+    first, second = [submit(registry, name)[1] for name in "ab"]
+    with registry.write() as work:
+        jobs.pause(work, project_id=PROJECT, job_id=first.id)
+        jobs.resume(work, project_id=PROJECT, job_id=first.id, dispatcher=Wakes())
+    assert positions(registry, first, second) == [1, 2]
+
+
+def test_the_queue_position_tells_nothing_of_other_projects(registry: Registry) -> None:
+    """Base models are the installation's: their inspections stand in the default project's queue."""
+    with registry.write() as work:
+        other = projects.ensure_named(work, name="other").id
+        base_models.add(work, name="more", source="folder:/models/more", dispatcher=Wakes())
+        (inspection,) = jobs.page(work, project_id=PROJECT, state=JobState.QUEUED).data
+        models.create(work, project_id=other, name="theirs", base_model="tiny")
+        dataset = datasets.register(
+            work,
+            project_id=other,
+            sha256="d" * 64,
+            size_bytes=1,
+            format="prompt_completion",
+            n_rows=10,
+            report={},
+        )
+        posted = tasks.TaskSubmission(model="theirs", name="a", dataset_id=dataset.id, spec=TaskSpec())
+        _, theirs = tasks.submit(work, project_id=other, submission=posted, dispatcher=Wakes())
+    ours = submit(registry, "a")[1]
+    assert positions(registry, inspection, theirs, ours) == [1, 1, 2]
 
 
 def test_jobs_are_listed_by_cursor_model_and_state(registry: Registry) -> None:
