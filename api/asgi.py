@@ -1,6 +1,7 @@
 """The application of one process, as the ``STRATA_…`` variables describe it; `api.__main__` serves it."""
 
 from collections.abc import Callable
+from typing import Final
 
 from fastapi import FastAPI
 
@@ -14,10 +15,13 @@ from core.settings import Settings
 from core.signals import logs
 from core.storage import opening
 
+# A caller shall hear within 5 seconds that the registry is away: waiting for a turn and for the lock takes twice this.
+REGISTRY_PATIENCE_SECONDS: Final = 2.2
+
 
 def build(settings: Settings) -> FastAPI:
     """Return the application that ``settings`` describe; nothing is opened before the first request."""
-    registry = Registry(settings.database_url)
+    registry = Registry(settings.database_url, patience_seconds=REGISTRY_PATIENCE_SECONDS)
     dispatcher, close_dispatcher = _dispatcher(settings)
     engine = EngineClient(
         settings.engine_address,

@@ -8,11 +8,22 @@ from pathlib import Path
 import postgres_server
 import pytest
 from history import assert_legal
+from network_guard import NetworkGuard
 
 from core.registry.access_tables import API_KEY
 from core.registry.work import Registry
 from core.services import projects
 from migrations.commands import upgrade
+
+GUARD = NetworkGuard()
+
+
+@pytest.fixture(autouse=True)
+def network_guard() -> Iterator[NetworkGuard]:
+    """Fail a test that reached for another machine, even if it bore with being refused."""
+    yield GUARD
+    refused, GUARD.refused = GUARD.refused, []
+    assert refused == []
 
 
 @pytest.fixture(scope="session")
