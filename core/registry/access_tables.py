@@ -48,5 +48,7 @@ TALLY: Final = Table(
     Column("name", String(64), primary_key=True),
     # A JSON list: the values of the name's labels, of which there are few.
     Column("labels", String(255), primary_key=True),
+    # Whose share of the count it is: see `core.registry.tallies`.
+    Column("share", Integer, primary_key=True, autoincrement=False),
     Column("value", Double, nullable=False),
 )

@@ -14,8 +14,9 @@ def upgrade() -> None:
         "tally",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("labels", sa.String(length=255), nullable=False),
+        sa.Column("share", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("value", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("name", "labels", name="tally_pk"),
+        sa.PrimaryKeyConstraint("name", "labels", "share", name="tally_pk"),
     )
 
 
