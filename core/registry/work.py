@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from copy import copy
 from itertools import count
 from threading import Lock
@@ -35,8 +35,8 @@ class Work:
         self.actor = actor
         self._hooks: list[Callable[[], None]] = []
         self._now_ms: int | None = None
-        self._counts: defaultdict[Key, float] = defaultdict(float)
         self._turns = count()
+        self._counts: defaultdict[Key, float] = defaultdict(float)
 
     def now_ms(self) -> int:
         """Return the moment of this work by the database's clock, in milliseconds since the epoch.
@@ -77,16 +77,21 @@ class Work:
 class Registry:
     """The door to one database. Make one a process, after any fork.
 
+    Args:
+        url: of the database.
+        patience_seconds: how long to wait for a turn to write, and as long again for the database's own lock.
+
     Raises on entering or leaving a work:
         UnavailableError: the database is away or locked for too long.
         ConflictError: a constraint refused what two callers did at the same moment.
     """
 
-    def __init__(self, url: str) -> None:
-        self._writer: Engine = engines.writer(url)
-        self._reader: Engine = engines.reader(url, writer=self._writer)
+    def __init__(self, url: str, *, patience_seconds: float = engines.PATIENCE_SECONDS) -> None:
+        self._writer: Engine = engines.writer(url, patience_seconds=patience_seconds)
+        self._reader: Engine = engines.reader(url, writer=self._writer, patience_seconds=patience_seconds)
         # SQLite has one writer. Queueing here is fair; queueing on its file lock is not (p99 20 times longer).
-        self._turn = Lock() if self._writer.dialect.name == "sqlite" else nullcontext()
+        self._turn = Lock() if self._writer.dialect.name == "sqlite" else None
+        self._patience_seconds = patience_seconds
         self._share = tallies.new_share()
         self.actor = ANYBODY
 
@@ -99,7 +104,7 @@ class Registry:
     @contextmanager
     def write(self) -> Iterator[Work]:
         """Commit on leaving, roll back on an error; hooks run after the commit only."""
-        with _translated(), self._turn, self._writer.begin() as connection:
+        with _translated(), self._my_turn(), self._writer.begin() as connection:
             work = Work(connection, self.actor)
             yield work
             work.store_counts(share=self._share)
@@ -110,7 +115,7 @@ class Registry:
     @contextmanager
     def rehearse(self) -> Iterator[Work]:
         """Let changes be made as in `write`, and roll them back in any case; hooks do not run."""
-        with _translated(), self._turn, self._writer.connect() as connection:
+        with _translated(), self._my_turn(), self._writer.connect() as connection:
             yield Work(connection, self.actor)
 
     @contextmanager
@@ -118,6 +123,18 @@ class Registry:
         """Read one consistent snapshot; nothing can be written."""
         with _translated(), self._reader.connect() as connection:
             yield Work(connection)
+
+    @contextmanager
+    def _my_turn(self) -> Iterator[None]:
+        if self._turn is None:
+            yield
+            return
+        if not self._turn.acquire(timeout=self._patience_seconds):
+            raise UnavailableError("too many wait to write to the registry", code="registry_unavailable")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def close(self) -> None:
         """Close every pooled connection."""
