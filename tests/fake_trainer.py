@@ -237,7 +237,7 @@ def _next(state: dict[str, Any]) -> dict[str, Any]:
     return {"step": step, "digest": hashlib.sha256(f"{state['digest']} {step}".encode()).hexdigest()}
 
 
-def walk(trainer: FakeTrainer, seconds: float = 0.08) -> int:
+def walk(trainer: FakeTrainer, seconds: float = 0.02) -> int:
     """Steps with a checkpoint at every other one, from where the last attempt stood; stops politely, with another."""
     state = trainer.resume()
     asked_to_stop: list[int] = []

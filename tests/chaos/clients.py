@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.domain.errors import CorruptError
+from core.domain.errors import StrataError
 from core.services.projects import DEFAULT_PROJECT_ID as PROJECT
 from core.storage import manifests
 from tests.chaos.calls import Answer, Caller
-from tests.chaos.journal import Journal
+from tests.chaos.journal import Journal, Outcome
 
 BASE = "tiny"
 MODELS = ("amber", "basalt", "cobalt", "dune")
@@ -111,7 +111,7 @@ class RealSubmitter(Submitter):
 class Meddler(User):
     """Cancels some jobs, pauses others, and lets those go on later."""
 
-    every_seconds = (0.4, 1.2)
+    every_seconds = (0.5, 1.5)
 
     def __init__(self, shared: Shared, seed: int) -> None:
         super().__init__(shared, seed)
@@ -119,19 +119,25 @@ class Meddler(User):
 
     def act(self) -> None:
         while self.paused and self.paused[0][0] <= time.monotonic():
-            self._tell("resume", self.paused.pop(0)[1])
+            _, paused = self.paused.pop(0)
+            # A job that nobody lets go on holds up all that stand behind it.
+            if self._tell("resume", paused) == "info":
+                self._remember(paused)
         if not self.shared.recent:
             return
         job = self.random.choice(list(self.shared.recent))
-        wish = self.random.choices(("cancel", "pause"), (1, 3))[0]
+        wish = self.random.choices(("cancel", "pause"), (1, 4))[0]
         self._tell(wish, job)
         if wish == "pause":
-            self.paused.append((time.monotonic() + self.random.uniform(0.5, 2), job))
-            self.paused.sort()
+            self._remember(job)
 
-    def _tell(self, wish: str, job: str) -> None:
+    def _remember(self, job: str) -> None:
+        self.paused.append((time.monotonic() + self.random.uniform(0.5, 1.5), job))
+        self.paused.sort()
+
+    def _tell(self, wish: str, job: str) -> Outcome:
         key = {"Idempotency-Key": uuid.UUID(int=self.random.getrandbits(128)).hex} if self.random.random() < 0.5 else {}
-        self.caller.call(wish, "POST", f"/v1/jobs/{job}/{wish}", asked={"job": job}, headers=key)
+        return self.caller.call(wish, "POST", f"/v1/jobs/{job}/{wish}", asked={"job": job}, headers=key).outcome
 
 
 class Promoter(User):
@@ -178,7 +184,7 @@ class Reader(User):
         folder = self.shared.artefacts_dir / "versions" / PROJECT / version["model_id"] / version["manifest_sha256"]
         try:
             manifests.verify(folder, sha256=version["manifest_sha256"])
-        except (CorruptError, OSError) as error:
+        except (StrataError, OSError) as error:
             self.shared.torn.append(f"{version['name']}: {error}")
 
 

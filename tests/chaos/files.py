@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from core.domain.errors import CorruptError
+from core.domain.errors import StrataError
 from core.domain.manifest import Manifest
 from core.services import retention
 from core.storage import manifests
@@ -29,11 +29,8 @@ def torn(data_dir: Path, rows: "Rows") -> Iterator[str]:
             try:
                 folder = store.path(version.artefact)
                 told = Manifest.model_validate(manifests.verify(folder, sha256=version.manifest_sha256), strict=False)
-            except (CorruptError, ValidationError, OSError) as error:
+            except (StrataError, ValidationError, OSError) as error:
                 yield f"I6: {version.id}: {error}"
-                continue
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with one version, the others are looked at too
-                yield f"I6: {version.id}: {error!r}"
                 continue
             if told.provenance.fence != version.fence or told.provenance.job_id != version.job_id:
                 yield f"I4: {version.id} is made of what claim {told.provenance.fence} of {told.provenance.job_id} left"

@@ -69,13 +69,3 @@ def read(path: Path) -> list[Operation]:
             begun = found[event["id"]]
             found[event["id"]] = Operation(begun.id, begun.what, begun.asked, event["type"], event["value"])
     return list(found.values())
-
-
-def count_faults(path: Path) -> dict[str, int]:
-    """Return how often each fault of a history happened."""
-    counts: dict[str, int] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        event = json.loads(line)
-        if event["type"] == "fault":
-            counts[event["what"]] = counts.get(event["what"], 0) + 1
-    return counts

@@ -38,12 +38,12 @@ class ProcessFaults:
     def table(self) -> Table:
         beyond = (LEASE_SECONDS + 0.5, LEASE_SECONDS + 1.5)
         return {
-            "kill api": (3, lambda: self._kill("api")),
+            "kill api": (1.5, lambda: self._kill("api")),
             "stop api": (4, lambda: self._stop("api", 0.1, 1.0)),
             "kill worker": (4, lambda: self._kill("worker")),
             "stop worker": (4, lambda: self._stop("worker", 0.1, 0.6)),
             "stop worker beyond its lease": (3, lambda: self._stop("worker", *beyond)),
-            "kill trainer": (8, lambda: self._harm_trainer(signal.SIGKILL)),
+            "kill trainer": (10, lambda: self._harm_trainer(signal.SIGKILL)),
             "stop trainer": (5, lambda: self._harm_trainer(signal.SIGSTOP)),
             "kill engine": (0.7, lambda: self._kill("engine")),
             "stop engine": (3, lambda: self._stop("engine", 0.1, 1.0)),

@@ -1,5 +1,6 @@
 """One installation under fire: real processes on loopback, started as in production, with times fit for a test."""
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -83,8 +84,9 @@ class Site:
 
 def environment(root: Path, kit: Kit, kind: str) -> dict[str, str]:
     """Return what every process of a kind gets, however it is started: times, faults, and how trainers are started."""
-    python = f"{sys.executable} -m tests.chaos.trainer {kit.root}"
-    faults = f"LD_PRELOAD={kit.faults} CHAOS_FULL={root / 'full'}"
+    fuses = root / "fuses" / "trainer"
+    faults = [f"LD_PRELOAD={kit.faults}", f"CHAOS_FULL={root / 'full'}", f"{FUSES}={fuses}"]
+    trainer = ["env", *faults, sys.executable, "-m", "tests.chaos.trainer", str(kit.root)]
     return {
         **QUICK,
         "LD_PRELOAD": str(kit.faults),
@@ -92,7 +94,7 @@ def environment(root: Path, kit: Kit, kind: str) -> dict[str, str]:
         "CHAOS_CLOCK": str(root / "clock"),
         "CHAOS_TIED": "1",
         FUSES: str(root / "fuses" / kind),
-        "STRATA_COMPUTE_COMMAND": f"env {faults} {FUSES}={root / 'fuses' / 'trainer'} {python}",
+        "STRATA_COMPUTE_COMMAND": shlex.join(trainer),
     }
 
 
@@ -124,7 +126,7 @@ def _embedded(root: Path, kit: Kit, workers: Sequence[str]) -> Site:
     settings.data_dir.mkdir()
     upgrade(settings.database_url)
     made = []
-    for program in embedded.programs(settings):
+    for program in embedded.programs():
         if workers and program.name == "engine":
             # Nobody asks the models of a site whose workers are not its own.
             continue
