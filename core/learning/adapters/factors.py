@@ -29,12 +29,16 @@ class Factors:
         """Return the factors of a layer of PEFT's."""
         return cls(layer.lora_A[adapter].weight, layer.lora_B[adapter].weight, float(layer.scaling[adapter]))
 
-    def add_update_gradient(self, gradient_OI: Tensor, rows: slice = ALL_ROWS) -> None:
-        """Add ``s B' G`` to A's and ``s G A'`` to B's ``.grad``, for a gradient with respect to ``rows`` of ``s B A``."""
+    def add_update_gradient(self, gradient_OI: Tensor, rows: slice = ALL_ROWS, *, weight: float = 1.0) -> None:
+        """Add ``s B' G`` to A's and ``s G A'`` to B's ``.grad``, for a gradient ``G`` of ``rows`` of ``s B A``.
+
+        G is ``weight gradient_OI``.
+        """
+        scale = self.scale * weight
         a_RI, b_OR = (factor.detach().to(gradient_OI.dtype) for factor in (self.a_RI, self.b_OR))
         grad_OR = torch.zeros_like(b_OR)
-        grad_OR[rows] = self.scale * (gradient_OI @ a_RI.T)
-        self.add_gradients(self.scale * (b_OR[rows].T @ gradient_OI), grad_OR)
+        grad_OR[rows] = scale * (gradient_OI @ a_RI.T)
+        self.add_gradients(scale * (b_OR[rows].T @ gradient_OI), grad_OR)
 
     def add_gradients(self, grad_RI: Tensor | None, grad_OR: Tensor | None = None) -> None:
         """Add to A's and to B's ``.grad``."""

@@ -17,8 +17,11 @@ class Update(Protocol):
 
     value_OI: Tensor
 
-    def add_gradient(self, gradient_OI: Tensor) -> None:
-        """Add to the parameters' ``.grad`` what ``gradient_OI``, a gradient with respect to ``value_OI``, means there."""
+    def add_gradient(self, gradient_OI: Tensor, *, weight: float = 1.0) -> None:
+        """Add to the parameters' ``.grad`` what ``weight gradient_OI``, a gradient with respect to ``value_OI``, means.
+
+        The weight is applied to the small gradients of the factors where there are any, not to every entry.
+        """
 
 
 class AdaptedLayer(Protocol):

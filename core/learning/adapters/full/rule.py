@@ -20,12 +20,12 @@ class FullUpdate:
     value_OI: Tensor
     rows: slice
 
-    def add_gradient(self, gradient_OI: Tensor) -> None:
+    def add_gradient(self, gradient_OI: Tensor, *, weight: float = 1.0) -> None:
         """Add to the weight's own gradient: the update moves as the weight does."""
-        weight = self.linear.weight
-        if weight.grad is None:
-            weight.grad = torch.zeros_like(weight)
-        outputs_first(self.linear, weight.grad)[self.rows].add_(gradient_OI)
+        own = self.linear.weight
+        if own.grad is None:
+            own.grad = torch.zeros_like(own)
+        outputs_first(self.linear, own.grad)[self.rows].add_(gradient_OI, alpha=weight)
 
 
 @dataclass(frozen=True, slots=True)

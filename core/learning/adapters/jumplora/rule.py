@@ -30,11 +30,11 @@ class JumpLoraUpdate:
     value_OI: Tensor
     rows: slice
 
-    def add_gradient(self, gradient_OI: Tensor) -> None:
+    def add_gradient(self, gradient_OI: Tensor, *, weight: float = 1.0) -> None:
         """Add ``s B' (gain G)`` and ``s (gain G) A'`` to the factors' gradients; theta gets none."""
         if self.interpolation:
             gradient_OI = gated_gradient(gradient_OI, self.delta_OI, self.tau, self.interpolation)
-        Factors.of(self.layer).add_update_gradient(gradient_OI, self.rows)
+        Factors.of(self.layer).add_update_gradient(gradient_OI, self.rows, weight=weight)
 
 
 @dataclass(frozen=True, slots=True)

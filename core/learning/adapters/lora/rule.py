@@ -23,9 +23,9 @@ class LoraUpdate:
     value_OI: Tensor
     rows: slice
 
-    def add_gradient(self, gradient_OI: Tensor) -> None:
+    def add_gradient(self, gradient_OI: Tensor, *, weight: float = 1.0) -> None:
         """Add ``s B' G`` and ``s G A'`` to the factors' gradients."""
-        self.factors.add_update_gradient(gradient_OI, self.rows)
+        self.factors.add_update_gradient(gradient_OI, self.rows, weight=weight)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,5 +44,5 @@ class Drift(Objective):
             weight = self._settings.strength / len(with_past) / moment.reach
             drift_OK = update.value_OI @ factor_KI.T
             total += weight * float(drift_OK.square().sum())
-            update.add_gradient((drift_OK @ factor_KI).mul_(2 * weight))
+            update.add_gradient(drift_OK @ factor_KI, weight=2 * weight)
         return total

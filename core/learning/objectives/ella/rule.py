@@ -40,5 +40,5 @@ class Ella(Objective):
                 update = layers[name].update(sparse=self._settings.delta == "sparse", rows=rows)
                 overlap_OI = update.value_OI.mul_(past_OI[rows])
                 squares.append(torch.dot(overlap_OI.view(-1), overlap_OI.view(-1)))
-                update.add_gradient(overlap_OI.mul_(past_OI[rows]).mul_(2 * weight))
+                update.add_gradient(overlap_OI.mul_(past_OI[rows]), weight=2 * weight)
         return weight * float(torch.stack(squares).sum())

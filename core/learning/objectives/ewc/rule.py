@@ -36,5 +36,5 @@ class Ewc(Objective):
                 update = layer.update()
                 slope_OI = update.value_OI * self._fisher[name]
                 total += float((slope_OI * update.value_OI).sum())
-                update.add_gradient(slope_OI.mul_(self._strength))
+                update.add_gradient(slope_OI, weight=self._strength)
         return self._strength / 2 * total

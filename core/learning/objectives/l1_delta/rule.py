@@ -31,5 +31,5 @@ class L1Delta(Objective):
         for layer in layers.values():
             update = layer.update()
             total += float(update.value_OI.abs().sum())
-            update.add_gradient(update.value_OI.sign().mul_(self._strength))
+            update.add_gradient(update.value_OI.sign(), weight=self._strength)
         return self._strength * total

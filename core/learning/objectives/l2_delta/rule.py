@@ -36,7 +36,7 @@ class L2Delta(Objective):
             return self._by_factors(layer.factors)
         update = layer.update()
         squared = float(update.value_OI.square().sum())
-        update.add_gradient(update.value_OI.mul(2 * self._strength))
+        update.add_gradient(update.value_OI, weight=2 * self._strength)
         return squared
 
     def _by_factors(self, factors: Factors) -> float:
