@@ -57,7 +57,7 @@ class BoundedProtocol(H11Protocol):
         self._received_bytes = 0
         self._is_over = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a head; make room for it if need be."""
         super().connection_made(cast("asyncio.Transport", _Farewell(transport, self)))
         self._watch()
