@@ -13,6 +13,11 @@ from api.error_codes import CODES
 # Stands in what is sent wherever text may stand, and in no answer.
 CANARY: Final = "sekret-canary"
 PROBLEM: Final = "application/problem+json"
+STRANGE_PATHS: Final = [
+    "/v1/models/%00", "/v1/models/a%00b", "/v1/models/%2e%2e", "/v1/models/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+    "/v1/models/../../etc/passwd", "//v1/models", "/v1//models", "/v1/models/", "/v1/models/%c0%ae%c0%ae%c0%af",
+    "/v1/models/%ff", "/v1/models/%e2%80%ae", "/v1/models/%", "/v1/models/%zz", "/v1/models/;a", "/%2e%2e/healthz",
+]  # fmt: skip
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -23,6 +23,10 @@ BASE_URL = "http://127.0.0.1:8321"
 TASK_MEMORY_BYTES = 200_000_000
 
 
+# Modules so large that a rank decides whether a task fits the memory of the tests' service.
+WIDE = stage.FACTS.model_copy(update={"modules": dict.fromkeys(stage.FACTS.modules, (1024, 1024))})
+
+
 @contextmanager
 def furnished(database_url: str, folder: Path) -> Iterator[Door]:
     """Open the service with two models that have learned a task each, and a dataset that no task uses."""
@@ -70,3 +74,24 @@ def desk_on_postgresql(postgres_database: str, tmp_path: Path) -> Iterator[Door]
     postgres_server.empty(postgres_database, tables=[each.name for each in reversed(API_KEY.metadata.sorted_tables)])
     with furnished(postgres_database, tmp_path) as door:
         yield door
+
+
+def _prepared(door: Door) -> Door:
+    """Add a model on a wide base, and a second version to `shelf`."""
+    stage.ready_base(door.registry, "wide", facts=WIDE)
+    door.client.post("/v1/models", json={"name": "wide", "base_model": "wide"}).raise_for_status()
+    for model, name, start in (("wide", "first", 300), ("shelf", "second", 400)):
+        door.post_task(fields={"model": model, "name": name}, file=labelled(20, start=start)).raise_for_status()
+        with door.registry.write() as work:
+            stage.publish(work, stage.claim(work))
+    return door
+
+
+@pytest.fixture(scope="module")
+def bench(desk: Door) -> Door:
+    return _prepared(desk)
+
+
+@pytest.fixture
+def bench_on_postgresql(desk_on_postgresql: Door) -> Door:
+    return _prepared(desk_on_postgresql)
