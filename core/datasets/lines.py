@@ -1,14 +1,12 @@
 """A byte stream cut into lines, in flat memory: what is kept is at most one line of bounded length."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 MAX_LINE_BYTES: Final = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line without its line feed; ``data`` is None when it was longer than `MAX_LINE_BYTES`."""
 
     number: int
@@ -27,8 +25,12 @@ class LineSplitter:
         """Yield the lines that ``chunk`` completes."""
         *ended, rest = chunk.split(b"\n")
         for piece in ended:
-            self._extend(piece)
-            yield self._take()
+            if self._open_bytes or len(piece) > MAX_LINE_BYTES:
+                self._extend(piece)
+                yield self._take()
+            else:
+                yield Line(self._number, piece)
+                self._number += 1
         self._extend(rest)
 
     def finish(self) -> Iterator[Line]:

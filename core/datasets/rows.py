@@ -21,8 +21,12 @@ def digest(row: Row, *, columns: tuple[str, ...]) -> int:
 
     The columns are parted by NUL, which no accepted text holds. What is no text is spelled as JSON with sorted keys.
     """
-    values = (row[column] for column in columns)
-    canonical = "\0".join(value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in values)
+    values = [row[column] for column in columns]
+    try:
+        canonical = "\0".join(values)
+    except TypeError:
+        spelled = (value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in values)
+        canonical = "\0".join(spelled)
     return int.from_bytes(hashlib.sha256(canonical.encode()).digest()[:_DIGEST_BYTES], "big")
 
 

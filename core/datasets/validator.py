@@ -93,8 +93,10 @@ class Validator:
         for item in items:
             if isinstance(item, Header):
                 self._judge_header(item)
+            elif faults := self._faults(item):
+                self._note(item.number, faults)
             else:
-                self._note(item.number, self._faults(item))
+                continue
             if self._full():
                 return
 
@@ -111,59 +113,52 @@ class Validator:
             if self._full():
                 return
 
-    def _faults(self, record: Record) -> Iterator[Fault]:
-        if record.fault or record.row is None:
-            yield record.fault or Fault("the row says nothing")
-            return
-        faults = list(self._row_faults(record.row))
-        yield from faults
-        if not faults:
-            yield from self._count(record.row)
+    def _faults(self, record: Record) -> list[Fault]:
+        row = record.row
+        if record.fault or row is None:
+            return [record.fault or Fault("the row says nothing")]
+        if self._format is None or not all(column in row for column in self._format.columns):
+            faults = self._column_faults(row.keys())
+            if self._format is None or faults:
+                return faults
+        return list(self._format.faults(row)) or self._count(row, self._format)
 
-    def _row_faults(self, row: Row) -> Iterator[Fault]:
-        faults = list(self._column_faults(row.keys()))
-        yield from faults
-        if self._format and not faults:
-            yield from self._format.faults(row)
-
-    def _column_faults(self, columns: Collection[str]) -> Iterator[Fault]:
+    def _column_faults(self, columns: Collection[str]) -> list[Fault]:
         form = self._format or _closest(columns)
         if form is None:
-            yield Fault(f"no known format: a row has {_KNOWN}")
-            return
+            return [Fault(f"no known format: a row has {_KNOWN}")]
         self._format = form
         missing = [column for column in form.columns if column not in columns]
-        if missing:
-            names = ", ".join(f"'{column}'" for column in missing)
-            yield Fault(f"missing field {names}", hint=f"a row has {_KNOWN}")
+        if not missing:
+            return []
+        names = ", ".join(f"'{column}'" for column in missing)
+        return [Fault(f"missing field {names}", hint=f"a row has {_KNOWN}")]
 
-    def _count(self, row: Row) -> Iterator[Fault]:
-        form = self._format
-        if form is None:  # pragma: no cover - a row without faults has told the format
-            return
+    def _count(self, row: Row, form: Format) -> list[Fault]:
+        """Count a row without faults; return what is wrong with it among the others."""
         self.digests.append(rows.digest(row, columns=form.columns))
         if len(self.digests) > self._max_rows:
-            yield Fault(f"the file has more than {self._max_rows} rows")
+            return [Fault(f"the file has more than {self._max_rows} rows")]
         if not row.keys() <= self._columns.keys():
             self._note_columns((*form.columns, *row))
         label = form.label(row)
-        if label is not None:
-            yield from self._count_label(label, kind=type(row["label"]))
+        fault = None if label is None else self._label_fault(label, kind=type(row["label"]))
+        return [fault] if fault else []
 
     def _note_columns(self, columns: Iterable[str]) -> None:
         for column in columns:
             if len(self._columns) < MAX_COLUMNS:
                 self._columns.setdefault(column)
 
-    def _count_label(self, label: str, *, kind: type) -> Iterator[Fault]:
+    def _label_fault(self, label: str, *, kind: type) -> Fault | None:
         self._label_type = self._label_type or kind
         if kind is not self._label_type:
-            yield Fault("labels are strings in some rows and numbers in others", hint="use strings throughout")
-            return
-        if label not in self._labels and len(self._labels) >= MAX_LABELS:
-            yield Fault(f"the file has more than {MAX_LABELS} different labels")
-            return
-        self._labels.add(label)
+            return Fault("labels are strings in some rows and numbers in others", hint="use strings throughout")
+        if label not in self._labels:
+            if len(self._labels) >= MAX_LABELS:
+                return Fault(f"the file has more than {MAX_LABELS} different labels")
+            self._labels.add(label)
+        return None
 
     def _judge_whole(self) -> None:
         if not self.digests:

@@ -1,10 +1,9 @@
 """What every container of a task file must answer: how its bytes become rows. What the rows say is a format's matter."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from core.datasets.example import Fault, Row
 
@@ -17,16 +16,14 @@ class Container(StrEnum):
     PARQUET = "parquet"
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """The columns of every row, told before the first; ``line`` is where, if that is a line."""
 
     line: int | None
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A row, or what is wrong with it or with the file.
 
     Attributes:

@@ -25,7 +25,8 @@ class JsonLines:
         """Yield a record for each line that has something on it."""
         self._head += chunk[: MAGIC_BYTES - len(self._head)]
         for line in self._splitter.feed(chunk):
-            yield from self._records(line)
+            if record := self._record(line):
+                yield record
             if self.done:
                 return
 
@@ -33,24 +34,30 @@ class JsonLines:
         """Yield the last line, if the file did not end with a line feed."""
         if not self.done:
             for line in self._splitter.finish():
-                yield from self._records(line)
+                if record := self._record(line):
+                    yield record
 
-    def _records(self, line: Line) -> Iterator[Record]:
-        if line.number == 1 and (fault := foreign(self._head)):
+    def _record(self, line: Line) -> Record | None:
+        """Return what a line holds; None for a blank one."""
+        number, data = line
+        if number == 1 and (fault := foreign(self._head)):
             self.done = True
-            yield Record(None, fault=fault)
-        elif line.data is None:
-            yield Record(line.number, fault=Fault(f"the line is longer than {MAX_LINE_BYTES} bytes"))
-        elif not line.data or line.data.isspace():
-            self.blank_lines += 1
-            if self.blank_lines > MAX_BLANK_LINES:
-                self.done = True
-                yield Record(line.number, fault=ENDLESS)
-        else:
-            row, fault = parse(line.data.removesuffix(b"\r"))
-            if fault and line.number == 1 and fault.hint is None and not line.data.lstrip().startswith((b"{", b"[")):
-                fault = Fault(fault.message, hint=_CSV_HINT)
-            yield Record(line.number, row=row, fault=fault)
+            return Record(None, fault=fault)
+        if data is None:
+            return Record(number, fault=Fault(f"the line is longer than {MAX_LINE_BYTES} bytes"))
+        if not data or data.isspace():
+            return self._blank(number)
+        row, fault = parse(data.removesuffix(b"\r"))
+        if fault and number == 1 and not data.lstrip().startswith((b"{", b"[")):
+            fault = Fault(fault.message, hint=fault.hint or _CSV_HINT)
+        return Record(number, row, fault)
+
+    def _blank(self, number: int) -> Record | None:
+        self.blank_lines += 1
+        if self.blank_lines <= MAX_BLANK_LINES:
+            return None
+        self.done = True
+        return Record(number, fault=ENDLESS)
 
 
 def parse(data: bytes) -> tuple[dict[str, Any] | None, Fault | None]:
