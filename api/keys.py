@@ -8,20 +8,15 @@ python -m api.keys quotas [--project NAME] [--max-open-jobs N] [--max-bytes N] [
 Its changes are recorded as made by "operator". Like every process it finds the registry by the ``STRATA_…`` variables.
 """
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from typing import Annotated, Final
 
 import typer
 
+from api.operators import ProjectName, opened_registry
 from api.schemas.base import timestamp_or_none
 from core.domain.access import Scope
-from core.domain.errors import StrataError, UnavailableError
-from core.registry.work import Registry
 from core.services import keys, projects
-from core.settings import Settings
 
-OPERATOR: Final = "operator"
 _DAY_SECONDS: Final = 24 * 3600
 _PAGE_ROWS: Final = 100
 _NO_LIMIT: Final = "none"
@@ -34,7 +29,6 @@ app: Final = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-ProjectName = Annotated[str, typer.Option("--project", help="Name of the project.")]
 Limit = Annotated[str | None, typer.Option(metavar="N|none", help="A number, or none for no limit.")]
 
 
@@ -47,7 +41,7 @@ def create(
     expires_in_days: Annotated[int | None, typer.Option(min=1, max=3660, help="Otherwise never.")] = None,
 ) -> None:
     """Make a key and print it: it is shown only now. A project that is not there yet is made."""
-    with _registry() as registry, registry.write() as work:
+    with opened_registry() as registry, registry.write() as work:
         projects.ensure_default(work)
         owner = projects.ensure_named(work, name=project)
         seconds = None if expires_in_days is None else expires_in_days * _DAY_SECONDS
@@ -59,7 +53,7 @@ def create(
 @app.command("list")
 def list_all(*, project: ProjectName = "default") -> None:
     """List the project's keys, oldest first, but for the revoked ones."""
-    with _registry() as registry, registry.read() as work:
+    with opened_registry() as registry, registry.read() as work:
         owner = projects.named(work, name=project)
         after = None
         while True:
@@ -77,7 +71,7 @@ def list_all(*, project: ProjectName = "default") -> None:
 @app.command("revoke")
 def revoke(key_id: str, *, project: ProjectName = "default") -> None:
     """End a key: the next call with it is refused."""
-    with _registry() as registry, registry.write() as work:
+    with opened_registry() as registry, registry.write() as work:
         keys.revoke(work, project_id=projects.named(work, name=project).id, key_id=key_id)
     typer.echo(f"{key_id} opens nothing any more", err=True)
 
@@ -93,7 +87,7 @@ def quotas(
     """Show the project's quotas, after changing those that are given."""
     given = dict(zip(projects.QUOTAS, (max_open_jobs, max_bytes, max_requests_per_minute), strict=True))
     changes = {name: _limit(name, value) for name, value in given.items() if value is not None}
-    with _registry() as registry, registry.write() as work:
+    with opened_registry() as registry, registry.write() as work:
         found = projects.named(work, name=project)
         if changes:
             found = projects.set_quotas(work, project_id=found.id, reference=found.id, quotas=changes)
@@ -108,23 +102,6 @@ def _limit(name: str, text: str) -> int | None:
     if text.isascii() and text.isdigit() and len(text) <= _DIGITS[name]:
         return int(text)
     raise typer.BadParameter(f"a whole number from 0, or {_NO_LIMIT}")
-
-
-@contextmanager
-def _registry() -> Iterator[Registry]:
-    """Open the registry on the operator's behalf; end with a line where it or the core refuses."""
-    try:
-        with closing(Registry(Settings().database_url)) as registry:
-            yield registry.acting_as(OPERATOR)
-    except UnavailableError as error:
-        typer.echo(
-            "error: the registry cannot be read; `python -m migrations` makes it or brings it up to date", err=True
-        )
-        raise typer.Exit(1) from error
-    except StrataError as error:
-        places = "".join(f"\n  {'.'.join(map(str, place.loc))}: {place.message}" for place in error.places)
-        typer.echo(f"error: {error.detail}{places}", err=True)
-        raise typer.Exit(1) from error
 
 
 if __name__ == "__main__":

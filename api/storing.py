@@ -25,27 +25,40 @@ def store(
     project_id: str,
     then: Callable[[Work, Mapping[str, Dataset]], T],
 ) -> T:
+    """Do what `keep` does with the application's ports."""
+    return keep(context.registry, context.blobs, files, project_id=project_id, then=then)
+
+
+def keep(
+    registry: Registry,
+    blobs: BlobStore,
+    files: Mapping[str, ReceivedFile],
+    *,
+    project_id: str,
+    then: Callable[[Work, Mapping[str, Dataset]], T],
+) -> T:
     """Keep ``files`` as datasets and do ``then`` in the same transaction: all of it happens, or none.
 
     Args:
-        context: the application's ports.
+        registry: where their rows go.
+        blobs: where their bytes go.
         files: accepted files, by the name of their part.
         project_id: whose datasets they become.
         then: gets the rows by part; its result is returned.
     """
-    new = [file for file in files.values() if not _is_stored(context.blobs, file)]
+    new = [file for file in files.values() if not _is_stored(blobs, file)]
     try:
         for file in new:
-            _adopt(context.blobs, file)
-        result = _transact(context.registry, files, project_id=project_id, then=then)
+            _adopt(blobs, file)
+        result = _transact(registry, files, project_id=project_id, then=then)
     except BaseException:
         for file in new:
-            remove_unused(context.registry, context.blobs, sha256=file.report.sha256)
+            remove_unused(registry, blobs, sha256=file.report.sha256)
         raise
     # Someone who failed with, or deleted, the same content may have removed it between our two steps.
     for file in files.values():
-        if not _is_stored(context.blobs, file):
-            _adopt(context.blobs, file)
+        if not _is_stored(blobs, file):
+            _adopt(blobs, file)
     return result
 
 

@@ -31,6 +31,13 @@ def find(work: Work, reference: str) -> BaseModel | None:
     return _built(row) if row else None
 
 
+def find_digest(work: Work, digest: str) -> BaseModel | None:
+    """Return the ready base model whose tensors have a digest, the oldest if there are several."""
+    match = (BASE_MODEL.c.digest == digest, BASE_MODEL.c.state == BaseModelState.READY)
+    row = work.connection.execute(_ROWS.where(*match).order_by(BASE_MODEL.c.id).limit(1)).first()
+    return _built(row) if row else None
+
+
 def get(work: Work, base_model_id: str) -> BaseModel:
     """Return a base model that another row refers to."""
     return _built(work.connection.execute(_ROWS.where(BASE_MODEL.c.id == base_model_id)).one())

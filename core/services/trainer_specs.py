@@ -35,7 +35,8 @@ class StagingPlan:
         chain: the parent's deltas in order; empty for ``model@0``.
         parent_digest: of the parent's folded tensors.
         recipe: the effective method and training settings, as JSON.
-        tasks: the tasks of the lineage in order, this job's own last.
+        tasks: the tasks of the lineage in order, this job's own last; without those whose rows did not come along when
+            the model was imported: nothing can be scored on them.
         provenance: project_id, model_id, task_id, job_id, fence, parent_version_id.
         peak_memory_bytes: estimated, as is ``disk_bytes``, which is what the job will write.
     """
@@ -100,7 +101,13 @@ def _learned(work: Work, parent: Version) -> tuple[StagedTask, ...]:
     found = versions.by_id(work, parent.chain)
     task_ids = [found[link].task_id for link in parent.chain]
     known = tasks.by_id(work, [task_id for task_id in task_ids if task_id])
-    return tuple(_staged(work, known[task_id]) for task_id in task_ids if task_id)
+    learned = [known[task_id] for task_id in task_ids if task_id]
+    return tuple(_staged(work, task) for task in learned if _is_scored(work, task))
+
+
+def _is_scored(work: Work, task: Task) -> bool:
+    """Return whether a task's held-out rows are here."""
+    return datasets.get(work, task.eval_dataset_id or task.dataset_id).deleted_ms is None
 
 
 def _staged(work: Work, task: Task) -> StagedTask:
