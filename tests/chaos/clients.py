@@ -80,7 +80,8 @@ class Submitter(User):
         """Post a task of rows of its own, again and again under its key until there is an answer."""
         for _ in range(MOST_TRIES):
             answer = submit(self.caller, model, name, key=key, spec=spec)
-            if answer.outcome == "ok" and answer.body is not None:
+            if answer.outcome == "ok" and answer.body is not None and spec is None:
+                # What is really trained is left to come to its end.
                 self.shared.recent.append(answer.body["id"])
             if answer.outcome != "info" or key is None:
                 return

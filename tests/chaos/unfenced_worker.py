@@ -14,7 +14,7 @@ from core.domain.manifest import Manifest
 from core.registry import jobs
 from core.services import versions
 from core.settings import Settings
-from worker.control import assembly, logs
+from worker.control import assembly
 from worker.control.context import WorkerContext
 from worker.control.desk import Claim
 from worker.control.loop import poll
@@ -51,7 +51,6 @@ def without_fence(context: WorkerContext, settings: Settings) -> WorkerContext:
 
 
 def main() -> None:
-    logs.configure()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     settings = Settings()
