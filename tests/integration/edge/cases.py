@@ -51,6 +51,11 @@ def parametrised(cases: list[Case]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", cases, ids=str)
 
 
+def one_of_each(cases: list[Case]) -> list[Case]:
+    """Return a case of every input and code: what one database tells, the other tells by a few."""
+    return list({(case.number, case.code): case for case in cases}.values())
+
+
 def covers(*numbers: int) -> Callable[[F], F]:
     """Say which inputs of the list a test is about that is no row of a table."""
 
