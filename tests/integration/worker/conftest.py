@@ -1,19 +1,27 @@
 """Installations to work in, and a real Redis."""
 
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import moved_models
 import pytest
 from installation import FAKE_TRAINER, Install, Installation, prepare
 from real_redis import start_redis
 
 from core.dispatch.local import LocalDispatcher
+from core.domain.policies import ModelPolicy
 from core.domain.ports import Dispatcher
 from core.registry.work import Registry
+from core.services import models, promotions, publication, versions
+from core.services.projects import DEFAULT_PROJECT_ID as PROJECT
+from core.services.promotions import Promotion
 from core.settings import Settings
+from core.storage import manifests
 
 
 @pytest.fixture
@@ -83,3 +91,67 @@ def redis_server(tmp_path: Path, redis_port: int) -> Iterator[subprocess.Popen[b
     yield server
     server.kill()
     server.wait()
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Installation]:
+    """An installation on SQLite whose model `support` has learned three tasks, been rolled back and found damaged."""
+    data = tmp_path_factory.mktemp("home")
+    shutil.copyfile(sqlite_template, data / "registry.sqlite")
+    settings = Settings(
+        data_dir=data,
+        min_free_bytes=0,
+        device="cpu",
+        trainer_threads=1,
+        compute_command=f"{sys.executable} {FAKE_TRAINER}",
+        beat_seconds=0.25,
+        lease_seconds=30,
+        poll_seconds=0.1,
+        sweep_seconds=0.5,
+    )
+    with closing(Registry(settings.database_url)) as registry:
+        prepare(registry)
+        made = Installation(settings, registry, LocalDispatcher())
+        made.add_base_model()
+        made.work_off()
+        with registry.write() as work:
+            policy = ModelPolicy(store_rows=True)
+            models.create(work, project_id=PROJECT, name="support", base_model="tiny-ok", method={}, policy=policy)
+            models.create(work, project_id=PROJECT, name="discreet", base_model="tiny-ok", method={})
+        for task in ("ok-first", "crash-second", "ok-third", "ok-fourth"):
+            made.submit(task)
+        made.work_off()
+        with registry.write() as work:
+            promote = {"project_id": PROJECT, "model": "support"}
+            promotions.promote(work, **promote, alias="stable", promotion=Promotion(version="1", reason="shown"))
+        with registry.write() as work:
+            third = versions.resolve(work, project_id=PROJECT, reference="support@3")
+            publication.mark_corrupt(work, version_id=third.id, reason="a byte")
+        yield made
+
+
+@pytest.fixture(scope="session")
+def exported(home: Installation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`support` as a folder, with its datasets."""
+    folder = tmp_path_factory.mktemp("exported") / "support"
+    told = moved_models.run(home.settings, "export", "support", str(folder), "--datasets")
+    assert told.exit_code == 0, told.output
+    assert told.stdout.strip() == manifests.sha256_of(folder / "manifest.json")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def without_rows(home: Installation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`support` as a folder, without its datasets."""
+    folder = tmp_path_factory.mktemp("exported") / "support"
+    assert moved_models.run(home.settings, "export", "support", str(folder)).exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def abroad(install: Install) -> Installation:
+    """Another installation, on either database, with the same base model."""
+    made = install()
+    made.add_base_model()
+    made.work_off()
+    return made
