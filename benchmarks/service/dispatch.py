@@ -29,7 +29,12 @@ TEST: Final[dict[str, float]] = {
     "poll_seconds": 0.1,
     "barren_limit": 1000,
 }
-PRODUCTION: Final[dict[str, float]] = {"lease_seconds": 60.0, "beat_seconds": 10.0, "sweep_seconds": 15.0, "poll_seconds": 0.5}
+PRODUCTION: Final[dict[str, float]] = {
+    "lease_seconds": 60.0,
+    "beat_seconds": 10.0,
+    "sweep_seconds": 15.0,
+    "poll_seconds": 0.5,
+}
 
 
 def latencies(service: Installation, *, rounds: int) -> dict[str, Any]:

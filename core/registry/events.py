@@ -20,7 +20,9 @@ _ROWS = select(*columns(EVENT, Event))
 
 
 def _append() -> Insert:
-    given = {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in EVENT.c if column.name != "n"}
+    given = {
+        column.name: bindparam(f"new_{column.name}", type_=column.type) for column in EVENT.c if column.name != "n"
+    }
     last = select(func.coalesce(func.max(EVENT.c.n), 0)).where(EVENT.c.subject_id == given["subject_id"])
     return insert(EVENT).values(n=last.scalar_subquery() + 1, **given)
 
