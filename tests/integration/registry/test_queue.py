@@ -5,9 +5,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import Select, insert, text
 from stage import PROJECT, claim, claimed, fence_of, new_model, publish, submit
 
 from core.domain.errors import ConflictError, IllegalMoveError, UnavailableError
@@ -131,19 +132,26 @@ def deepen(registry: Registry, model: Model, *, queued: int, over: int) -> None:
         work.connection.execute(text("ANALYZE"))
 
 
-def test_the_claim_reads_the_queue_by_its_index(registry: Registry, desk: Model) -> None:
+@pytest.mark.parametrize(
+    ("statement", "indexes"),
+    [(queue.CANDIDATES, {"job_one_running", "job_line"}), (queue.OLDEST, {"job_queue", "job_one_running"})],
+    ids=["heads of lines", "the few oldest"],
+)
+def test_the_claim_reads_the_queue_by_its_index(
+    registry: Registry, desk: Model, statement: Select[Any], indexes: set[str]
+) -> None:
     deepen(registry, desk, queued=50, over=3_000)
     with registry.write() as work:
-        compiled = queue.CANDIDATES.compile(work.connection, compile_kwargs={"render_postcompile": True})
+        compiled = statement.compile(work.connection, compile_kwargs={"render_postcompile": True})
         sqlite = work.connection.dialect.name == "sqlite"
-        statement = f"EXPLAIN {'QUERY PLAN ' if sqlite else ''}{compiled}"
+        explain = f"EXPLAIN {'QUERY PLAN ' if sqlite else ''}{compiled}"
         parameters = compiled.construct_params()
         positional = tuple(parameters[name] for name in compiled.positiontup or ())
-        rows = work.connection.exec_driver_sql(statement, positional or parameters).all()
+        rows = work.connection.exec_driver_sql(explain, positional or parameters).all()
     plan = "\n".join(" ".join(map(str, row)) for row in rows)
-    assert "job_one_running" in plan
-    assert "job_line" in plan
-    assert "SCAN job" not in plan
+    assert {index for index in indexes if index in plan} == indexes
+    # By age, and no further than the few oldest.
+    assert "SCAN job" not in plan.replace("SCAN job USING INDEX job_queue", "")
     assert "Seq Scan on job" not in plan
 
 
