@@ -33,7 +33,7 @@ CHECKS: Final = [
     unsupported_method,
     ignored_auth,
 ]
-EXAMPLES: Final = 8
+EXAMPLES: Final = 10
 
 
 class Late:
