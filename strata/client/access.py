@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from strata.client.results import ApiKey, NewApiKey, Project
+from strata.client.tenancy import ApiKey, NewApiKey, Project
 from strata.client.transport import Transport
 
 

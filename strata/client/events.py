@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from strata.client.results import Change
+from strata.client.tenancy import Change
 from strata.client.transport import Transport
 
 

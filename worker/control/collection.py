@@ -51,8 +51,8 @@ class Collector:
         stamp = self.jobs_dir / _STAMP
         if stamp.is_file() and time.time() - stamp.stat().st_mtime < EVERY_SECONDS:
             return
-        stamp.touch()
         try:
+            stamp.touch()
             removed = list(self.collect())
         except (StrataError, OSError) as error:
             log.warning("garbage.failed", error=str(error))

@@ -82,7 +82,7 @@ def test_a_silent_stream_is_kept_alive(desk: Door) -> None:
     job_id = desk.post_task(file=labelled(20)).json()["id"]
     state = desk.client.app.state  # type: ignore[attr-defined]
     state.context = replace(state.context, heartbeat_seconds=0.05)
-    stop = threading.Timer(0.4, lambda: desk.client.post(f"/v1/jobs/{job_id}/cancel"))
+    stop = threading.Timer(1.5, lambda: desk.client.post(f"/v1/jobs/{job_id}/cancel"))
     stop.start()
     with desk.client.stream("GET", f"/v1/jobs/{job_id}/events", headers={"Accept": "text/event-stream"}) as answer:
         lines = list(answer.iter_lines())

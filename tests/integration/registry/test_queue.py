@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import postgres_server
 import pytest
 from sqlalchemy import Select, insert, text
 from stage import PROJECT, claim, claimed, fence_of, new_model, publish, submit
@@ -138,9 +139,12 @@ def deepen(registry: Registry, model: Model, *, queued: int, over: int) -> None:
     ids=["heads of lines", "the few oldest"],
 )
 def test_the_claim_reads_the_queue_by_its_index(
-    registry: Registry, desk: Model, statement: Select[Any], indexes: set[str]
+    registry: Registry, desk: Model, database_url: str, statement: Select[Any], indexes: set[str]
 ) -> None:
     deepen(registry, desk, queued=50, over=3_000)
+    if database_url.startswith("postgresql"):
+        # What earlier tests deleted still lies in the table, and the planner counts its pages.
+        postgres_server.execute(database_url, "VACUUM (FULL, ANALYZE) job")
     with registry.write() as work:
         compiled = statement.compile(work.connection, compile_kwargs={"render_postcompile": True})
         sqlite = work.connection.dialect.name == "sqlite"
