@@ -5,6 +5,7 @@ import random
 import threading
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +40,7 @@ class Shared:
     torn: list[str] = field(default_factory=list)
 
 
-class User(threading.Thread):
+class User(threading.Thread, ABC):
     """Does its thing every so often until the run stops."""
 
     every_seconds = (0.1, 0.3)
@@ -55,8 +56,9 @@ class User(threading.Thread):
             self.act()
         self.caller.close()
 
+    @abstractmethod
     def act(self) -> None:
-        raise NotImplementedError
+        """Do one thing."""
 
 
 class Submitter(User):
