@@ -39,7 +39,7 @@ class FolderStore:
         return ()
 
     def fetch(self, job_id: str, place: CheckpointPlace, *, target: Path) -> None:
-        raise AssertionError("copying asks nothing of this kind")
+        raise NotImplementedError
 
     def prune(self, job_id: str, *, keep: int) -> None:
         del job_id, keep
@@ -50,7 +50,7 @@ class FolderStore:
         self.deleted.append(job_id)
 
     def stale(self, *, older_than_seconds: float) -> Iterator[str]:
-        raise AssertionError("copying asks nothing of this kind")
+        raise NotImplementedError
 
     def _enter(self) -> None:
         if self.away > 0:
