@@ -16,6 +16,7 @@ class MessageRequest(Request):
     content: _Text
 
 
+_Choice = Annotated[str, Field(min_length=1, max_length=1024)]
 _Messages = Annotated[list[MessageRequest], Field(min_length=1, max_length=1_000)]
 
 
@@ -37,9 +38,50 @@ class GenerationRequest(Request):
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
     top_k: int | None = Field(default=None, ge=1, le=1_000_000)
-    seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    repetition_penalty: float | None = Field(
+        default=None,
+        ge=0.1,
+        le=10,
+        description="Above 1 makes tokens of the prompt and of the answer so far less likely; 1 changes nothing.",
+    )
+    seed: int | None = Field(
+        default=None,
+        ge=0,
+        le=2**63 - 1,
+        description="The same seed and prompt give the same answer. Answer `i` of `n` takes `seed + i`.",
+    )
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
+    n: int | None = Field(default=None, ge=1, le=16, description="How many answers.")
+    logprobs: int | None = Field(
+        default=None,
+        ge=0,
+        le=20,
+        description="Tell each token's log probability, and so many of the likeliest ones in its place: the model's "
+        "own, before temperature, penalty and choices.",
+    )
+    choices: Annotated[list[_Choice], Field(min_length=1, max_length=256)] | None = Field(
+        default=None,
+        description="The answer is one of these, exactly, written to its end whatever `max_tokens` says. Not with "
+        "`stop`.",
+    )
+    timeout_seconds: float | None = Field(
+        default=None, gt=0, le=3600, description="An answer that is not complete by then fails: `deadline_exceeded`."
+    )
     stream: bool = False
+
+
+class LikelyTokenView(View):
+    """A token in its place: its text, its id, and the natural logarithm of its probability."""
+
+    token: str
+    token_id: int
+    logprob: float
+
+
+class TokenView(LikelyTokenView):
+    """A token that was written, and the likeliest ones in its place, likeliest first."""
+
+    top: list[LikelyTokenView]
 
 
 class ChoiceView(View):
@@ -48,6 +90,7 @@ class ChoiceView(View):
     index: int
     text: str
     finish_reason: str | None
+    logprobs: list[TokenView] | None = None
 
 
 class GenerationView(View):

@@ -12,7 +12,11 @@ FinishReason = Literal["stop", "length"]
 
 DEFAULT_MAX_TOKENS: Final = 128
 MAX_SEED: Final = 2**63 - 1
+MAX_ANSWERS: Final = 16
+MAX_CHOICES: Final = 256
+MAX_TOP_LOGPROBS: Final = 20
 StopString = Annotated[str, Field(min_length=1, max_length=256)]
+Choice = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
 class _Strict(BaseModel):
@@ -34,8 +38,14 @@ class CompletionRequest(_Strict):
         temperature: 0 takes the likeliest token each time; anything else samples.
         top_p: sample from the smallest set of tokens with at least this probability.
         top_k: sample from this many likeliest tokens.
-        seed: makes a sampled answer reproducible.
+        repetition_penalty: above 1 makes tokens of the prompt and of the answer so far less likely (`Sampler`).
+        seed: makes a sampled answer reproducible; answer ``i`` of ``n`` takes ``seed + i``.
         stop: texts that end the answer; they are not part of it.
+        n: how many answers; they differ where they are sampled.
+        logprobs: tell the natural logarithm of each token's probability, and of so many likeliest ones beside it:
+            the model's own, before temperature, penalty and choices.
+        choices: the answer is one of these, exactly. It is written to its end, whatever ``max_tokens`` says.
+        timeout_seconds: an answer that is not complete by then fails.
     """
 
     model: Annotated[str, Field(min_length=1, max_length=256)]
@@ -45,8 +55,13 @@ class CompletionRequest(_Strict):
     temperature: float = Field(default=0.0, ge=0, le=2)
     top_p: float = Field(default=1.0, gt=0, le=1)
     top_k: int | None = Field(default=None, ge=1)
+    repetition_penalty: float = Field(default=1.0, ge=0.1, le=10)
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
     stop: Annotated[list[StopString], Field(max_length=4)] = []
+    n: int = Field(default=1, ge=1, le=MAX_ANSWERS)
+    logprobs: int | None = Field(default=None, ge=0, le=MAX_TOP_LOGPROBS)
+    choices: Annotated[list[Choice], Field(min_length=1, max_length=MAX_CHOICES)] | None = None
+    timeout_seconds: float | None = Field(default=None, gt=0, le=3600)
     stream: bool = False
 
     @model_validator(mode="before")
@@ -63,6 +78,14 @@ class CompletionRequest(_Strict):
     def _one_input(self) -> Self:
         if (self.prompt is None) == (self.messages is None):
             raise ValueError("exactly one of prompt and messages is needed")
+        return self
+
+    @model_validator(mode="after")
+    def _choices_alone(self) -> Self:
+        if self.choices is not None and len(set(self.choices)) < len(self.choices):
+            raise ValueError("choices must differ")
+        if self.choices is not None and self.stop:
+            raise ValueError("choices and stop exclude each other")
         return self
 
 

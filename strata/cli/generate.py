@@ -20,7 +20,13 @@ def generate(  # noqa: PLR0913 - one argument an option
     ] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0, help="0 is greedy.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Sample from the likeliest tokens of this probability.")] = None,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Sample from this many likeliest tokens.")] = None,
+    repetition_penalty: Annotated[float | None, typer.Option(help="Above 1: repeat less.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the sampling.")] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="Text that ends the answer; repeat.")] = None,
+    choice: Annotated[list[str] | None, typer.Option(help="The answer is one of these; repeat.")] = None,
+    n: Annotated[int | None, typer.Option("--n", min=1, help="How many answers; one a line.")] = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="Print as it comes; with --json one JSON document a line.")
     ] = False,
@@ -29,13 +35,21 @@ def generate(  # noqa: PLR0913 - one argument an option
     """Print a model's answer; which version spoke goes to stderr."""
     if (prompt is None) == (task is None):
         raise typer.BadParameter("give either a prompt or --task with --input", param_hint="PROMPT")
+    if stream and n is not None and not as_json:
+        raise typer.BadParameter("answers that are written at once cannot be printed as they come", param_hint="--n")
     session = session_of(context)
     request: dict[str, Any] = {
         "task": task,
         "input": _fields(field) if task else None,
         "max_tokens": max_tokens,
         "temperature": temperature,
+        "top_p": top_p,
+        "top_k": top_k,
+        "repetition_penalty": repetition_penalty,
         "seed": seed,
+        "stop": stop or None,
+        "choices": choice or None,
+        "n": n,
     }
     if stream:
         _stream(session, model, prompt, request, as_json=as_json)
@@ -44,7 +58,8 @@ def generate(  # noqa: PLR0913 - one argument an option
     if as_json:
         print_json(answer.to_json())
         return
-    typer.echo(plain(answer.text).strip())
+    for each in answer.choices:
+        typer.echo(plain(each.text).strip())
     session.notes.print(f"[dim]{answer.version or answer.version_id or ''}[/]")
 
 

@@ -23,7 +23,8 @@ class Generations:
 
         ``model`` is ``name``, ``name@3``, ``name:alias`` or a version id. Ask by ``prompt``, by ``messages=[…]``, or by
         ``task="name", input={"text": …}``, which renders the prompt as that task was trained. Further fields:
-        ``max_tokens``, ``temperature``, ``top_p``, ``top_k``, ``seed``, ``stop``.
+        ``max_tokens``, ``temperature``, ``top_p``, ``top_k``, ``repetition_penalty``, ``seed``, ``stop``, ``n``,
+        ``logprobs``, ``choices=[…]`` (the answer is one of them) and ``timeout_seconds``.
         """
         return self._http.one(Generation, "POST", "/v1/generate", json=_body(model, prompt, fields))
 

@@ -262,3 +262,4 @@ class Method(Result):
     def settings(self) -> Mapping[str, Any]:
         """The JSON schemas of what a task may set, as the service's ``schema`` holds them."""
         return dict((self.model_extra or {}).get("schema", {}))
+    logprobs: Sequence[Mapping[str, Any]] | None = None

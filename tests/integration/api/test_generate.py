@@ -27,7 +27,7 @@ def events(answer: Any) -> list[str]:
 def test_an_answer_names_the_version_that_spoke(speaking: Door) -> None:
     answer = ask(speaking, max_tokens=5, temperature=0.5, stop="x").json()
     assert (answer["model"], answer["version"], answer["version_id"]) == ("desk@0", "desk@0", speaking.echo.version_id)
-    assert answer["choices"] == [{"index": 0, "text": "one two", "finish_reason": "stop"}]
+    assert answer["choices"] == [{"index": 0, "text": "one two", "finish_reason": "stop", "logprobs": None}]
     (request,) = speaking.echo.requests
     assert request.pop("model").endswith(":latest")
     assert request == {"prompt": "one two", "max_tokens": 5, "temperature": 0.5, "stop": "x"}

@@ -156,6 +156,7 @@ def test_an_error_says_where_and_what_next_on_stderr_only(service: FakeService, 
         ["generate", "m"],
         ["generate", "m", "prompt", "--task", "t"],
         ["generate", "m", "--task", "t", "--input", "text"],
+        ["generate", "m", "p", "--n", "2", "--stream"],
         ["jobs", "fly"],
         ["up", "--port", "0"],
     ],
@@ -174,6 +175,19 @@ def test_a_task_is_asked_by_its_fields(service: FakeService, run: Run) -> None:
     told = run("generate", "m", "--task", "codes", "--input", "text=a=b", "--input", '{"n": 1}')
     assert (told.stdout, told.stderr.strip()) == ("ember\n", "m@1")
     assert service.sent()["input"] == {"text": "a=b", "n": 1}
+
+
+def test_how_to_sample_and_what_to_choose_from_are_options(service: FakeService, run: Run) -> None:
+    service.on("POST /v1/generate", {"choices": [{"text": " basalt"}, {"text": " ember"}]})
+    told = run(
+        "generate", "m", "p", "--n", "2", "--choice", " basalt", "--choice", " ember", "--top-p", "0.9", "--top-k", "5",
+        "--repetition-penalty", "1.1", "--temperature", "1",
+    )  # fmt: skip
+    assert told.stdout == "basalt\nember\n"
+    sent = service.sent()
+    assert (sent["n"], sent["choices"], sent["top_k"]) == (2, [" basalt", " ember"], 5)
+    assert (sent["top_p"], sent["repetition_penalty"], sent["temperature"]) == (0.9, 1.1, 1.0)
+    assert "stop" not in sent
 
 
 def test_a_stream_is_printed_as_it_comes(service: FakeService, run: Run) -> None:
