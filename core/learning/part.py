@@ -35,6 +35,8 @@ class PartInfo:
         excludes: parts that it cannot be combined with, ``excludes_because`` of this.
         stores_rows: whether it keeps rows of users' files; the model's policy must allow that.
         grows_with_tasks: whether what it keeps, or the time of a step, grows with the number of tasks.
+        mixes_tasks: whether what a memory keeps of one task goes into what it keeps after the next ones, so that it stays
+            there when the task is left out; rows are taken out again instead, by the rule's ``without``.
     """
 
     axis: Axis
@@ -50,6 +52,7 @@ class PartInfo:
     excludes_because: str = ""
     stores_rows: bool = False
     grows_with_tasks: bool = False
+    mixes_tasks: bool = False
 
     def rule_class(self) -> Any:
         """Return the class of the part's behaviour; loads torch."""

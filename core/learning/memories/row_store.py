@@ -8,6 +8,8 @@ from torch import Tensor
 
 from core.learning.rows import TokenRow
 
+State = Mapping[str, Tensor]
+
 
 def packed(rows: Sequence[TokenRow]) -> dict[str, Tensor]:
     """Return inputs and labels ``[T]`` int32, end to end, and where each row ends ``[N]``."""

@@ -1,5 +1,6 @@
 """Every row of every task, in the order in which they were learned. Grows with each task by its rows."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import overload
 
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from core.learning.memories.every_row.config import EveryRowSettings
 from core.learning.memories.port import Learned, Past, SilentMemory
-from core.learning.memories.row_store import packed, unpacked
+from core.learning.memories.row_store import State, packed, unpacked
 from core.learning.rows import TokenRow
 
 
@@ -31,6 +32,21 @@ class EveryRow(SilentMemory, Sequence[TokenRow]):
         """Return the tensors that `recall` takes over."""
         return packed(self._rows)
 
+    @classmethod
+    def without(cls, state: State, *, found: State, left: State) -> dict[str, Tensor]:
+        """Return ``state`` without the rows of a task that found ``found`` in the chain and left ``left``.
+
+        A row that several tasks have stays as often as the others have it.
+        """
+        gone = Counter(map(_content, unpacked(left))) - Counter(map(_content, unpacked(found) if found else ()))
+        kept = []
+        for row in unpacked(state):
+            if gone[_content(row)] > 0:
+                gone[_content(row)] -= 1
+            else:
+                kept.append(row)
+        return packed(kept)
+
     @overload
     def __getitem__(self, place: int) -> TokenRow: ...
     @overload
@@ -40,3 +56,7 @@ class EveryRow(SilentMemory, Sequence[TokenRow]):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+
+def _content(row: TokenRow) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    return tuple(row.input_ids), tuple(row.labels)

@@ -19,4 +19,5 @@ PART = PartInfo(
     settings=FisherSettings,
     rule="core.learning.memories.fisher.rule:Fisher",
     source="arXiv:1612.00796",
+    mixes_tasks=True,
 )

@@ -20,4 +20,5 @@ PART = PartInfo(
     settings=InputMomentsSettings,
     rule="core.learning.memories.input_moments.rule:InputMoments",
     source="arXiv:2103.07113",
+    mixes_tasks=True,
 )

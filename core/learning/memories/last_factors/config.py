@@ -15,4 +15,5 @@ PART = PartInfo(
     settings=LastFactorsSettings,
     rule="core.learning.memories.last_factors.rule:LastFactors",
     source="baseline",
+    mixes_tasks=True,
 )

@@ -16,4 +16,5 @@ PART = PartInfo(
     rule="core.learning.memories.past_factors.rule:PastFactors",
     source="arXiv:2310.14152",
     grows_with_tasks=True,
+    mixes_tasks=True,
 )

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from core.learning.memories.port import Learned, Past, SilentMemory
 from core.learning.memories.reservoir.config import ReservoirSettings
-from core.learning.memories.row_store import packed, unpacked
+from core.learning.memories.row_store import State, packed, unpacked
 from core.learning.rows import TokenRow
 
 _NUMBERS: Final = "numbers"
 _SEEN: Final = "seen"
+_NO_NUMBERS: Final = torch.empty(0, dtype=torch.float64)
 
 
 class Reservoir(SilentMemory, Sequence[TokenRow]):
@@ -57,6 +58,23 @@ class Reservoir(SilentMemory, Sequence[TokenRow]):
             _NUMBERS: torch.tensor(self._numbers, dtype=torch.float64),
             _SEEN: torch.tensor(self.seen, dtype=torch.int64),
             **packed(self._rows),
+        }
+
+    @classmethod
+    def without(cls, state: State, *, found: State, left: State) -> dict[str, Tensor]:
+        """Return ``state`` without the rows of a task that found ``found`` in the chain and left ``left``.
+
+        A row is known by its number. The place of those that go is taken by the next rows that draw, whose chance is the
+        larger for it: rows that were passed over before are not there to come back.
+        """
+        gone = set(left[_NUMBERS].tolist()) - set(found.get(_NUMBERS, _NO_NUMBERS).tolist())
+        numbers = state[_NUMBERS].tolist()
+        kept = [place for place, number in enumerate(numbers) if number not in gone]
+        rows = unpacked(state)
+        return {
+            _NUMBERS: torch.tensor([numbers[place] for place in kept], dtype=torch.float64),
+            _SEEN: state[_SEEN],
+            **packed([rows[place] for place in kept]),
         }
 
     @overload
