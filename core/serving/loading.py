@@ -131,14 +131,17 @@ class VersionLoader:
             durable.remove_tree(fetched)
 
     def _deltas(self, servable: Servable, folders: list[Path], loaded: LoadedBase) -> list[Delta]:
-        deltas = []
-        for index, folder in enumerate(folders):
-            manifest = _manifest(folder)
-            before = tuple(link.manifest_sha256 for link in servable.chain[:index])
-            if manifest.base_digest != servable.base_digest or manifest.chain != before:
-                raise CorruptError("a delta was made for another base or another chain")
-            deltas.append(Delta.load(folder / manifest.delta.file, shapes=loaded.facts.modules))
-        return deltas
+        sealed = [_manifest(folder) for folder in folders]
+        # The last one names all before it. Those may have been learned on others, which were left out since.
+        named = (*sealed[-1].chain, servable.chain[-1].manifest_sha256) if sealed else ()
+        is_ours = all(manifest.base_digest == servable.base_digest for manifest in sealed)
+        if not is_ours or named != tuple(link.manifest_sha256 for link in servable.chain):
+            raise CorruptError("a delta was made for another base or another chain")
+        shapes = loaded.facts.modules
+        return [
+            Delta.load(folder / manifest.delta.file, shapes=shapes)
+            for folder, manifest in zip(folders, sealed, strict=True)
+        ]
 
 
 def _is_intact(folder: Path, sha256: str) -> bool:

@@ -131,6 +131,23 @@ def test_a_chain_with_a_link_left_out_is_refused(shelf: Shelf, load: Load) -> No
         load(shelf).load(replace(child, chain=child.chain[1:]))
 
 
+def test_a_chain_whose_last_link_vouches_for_it_loads_without_a_link_that_others_were_learned_on(
+    shelf: Shelf, load: Load
+) -> None:
+    third = shelf.child(shelf.child(shelf.child(shelf.original(), seed=1), seed=2), seed=3)
+    others = replace(third, chain=(third.chain[0], third.chain[2]))
+    rebuilt = shelf.child(others, seed=9, scale=0.0)
+    child = shelf.child(rebuilt, seed=4)
+    loader = load(shelf)
+    for version in (rebuilt, child):
+        live = loader.load(version)
+        folded = fold(shelf.loaded.model, shelf.deltas_of(version))
+        assert all(torch.equal(live.module.get_parameter(name), tensor) for name, tensor in folded.items())
+    assert rebuilt.digest != third.digest
+    with pytest.raises(CorruptError, match="another chain"):
+        load(shelf).load(others)
+
+
 @pytest.mark.parametrize("file", ["delta.safetensors", "canary.safetensors"])
 def test_a_manifest_that_leaves_a_file_out_is_refused(file: str, own_shelf: Shelf, load: Load) -> None:
     child = own_shelf.child(own_shelf.original(), seed=1)
