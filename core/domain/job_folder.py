@@ -126,14 +126,24 @@ class CheckpointEvent(_Line):
 
 
 class ScoreEvent(_Line):
-    """One score: of the base (``subject="base"``) or of the new version (``subject="result"``) on a task."""
+    """One score, of the base (``subject="base"``) or of the new version (``subject="result"``).
+
+    It is on a task's held-out rows, or, without a ``task_id``, on the general text. The other fields are those of
+    `core.domain.scores.Score`.
+    """
 
     event: Literal["score"] = "score"
     subject: Literal["base", "result"]
-    task_id: str
+    task_id: str | None
     metric: str
     value: float
     n_rows: int
+    low: float | None = None
+    high: float | None = None
+    chance: float | None = None
+    rows_sha256: str | None = None
+    outcomes: tuple[float, ...] | None = None
+    sizes: tuple[int, ...] | None = None
 
 
 class ErrorEvent(_Line):

@@ -132,14 +132,25 @@ class AliasEntry(_Entry):
     moves: Annotated[tuple[MoveEntry, ...], Field(min_length=1)]
 
 
-class ScoreEntry(_Entry):
-    """One cell of the score matrix."""
+class GeneralScoreEntry(_Entry):
+    """How well a version reads the general text; see `core.domain.scores.Score`."""
 
     version_id: str
-    task_id: str
     metric: Annotated[str, Field(max_length=64)]
     value: float
     n_rows: _Count
+    low: float | None = None
+    high: float | None = None
+    chance: float | None = None
+    rows_sha256: _Sha256 | None = None
+    outcomes: tuple[float, ...] | None = None
+    sizes: tuple[_Count, ...] | None = None
+
+
+class ScoreEntry(GeneralScoreEntry):
+    """One cell of the score matrix."""
+
+    task_id: str
 
 
 class EventEntry(_Entry):
@@ -172,6 +183,7 @@ class Lineage(_Entry):
     versions: Annotated[tuple[VersionEntry, ...], Field(min_length=1)]
     aliases: tuple[AliasEntry, ...]
     scores: tuple[ScoreEntry, ...]
+    general_scores: tuple[GeneralScoreEntry, ...] = ()
     events: tuple[EventEntry, ...]
 
     @model_validator(mode="after")
@@ -202,7 +214,7 @@ class Lineage(_Entry):
             {name for move in moves for name in (move.from_version_id, move.to_version_id) if name},
             versions,
         )
-        yield "a score", {entry.version_id for entry in self.scores}, versions
+        yield "a score", {entry.version_id for entry in (*self.scores, *self.general_scores)}, versions
         yield "a score", {entry.task_id for entry in self.scores}, tasks
         yield "an event", {entry.subject_id for entry in self.events}, {self.model.id, *jobs, *versions}
 

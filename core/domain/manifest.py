@@ -35,8 +35,20 @@ class ModuleSummary(_Strict):
     nnz: int = Field(ge=0)
 
 
+class OverlapSummary(_Strict):
+    """How far two deltas touch the same weights; see `core.weights.overlap.Overlap`."""
+
+    shared: float = Field(ge=0, le=1)
+    cosine: float = Field(ge=-1, le=1)
+
+
 class DeltaSummary(_Strict):
-    """The delta file in figures; ``density`` is ``nnz`` over the entries of the adapted modules."""
+    """The delta file in figures.
+
+    Attributes:
+        density: ``nnz`` over the entries of the adapted modules.
+        overlaps: with each delta of the chain before it, in the chain's order; None where it was not measured.
+    """
 
     file: str = DELTA_FILE
     format: Literal["sparse", "dense"]
@@ -44,6 +56,7 @@ class DeltaSummary(_Strict):
     density: float = Field(ge=0, le=1)
     size_bytes: int = Field(ge=0)
     modules: dict[str, ModuleSummary]
+    overlaps: tuple[OverlapSummary, ...] | None = None
 
 
 class ManifestFile(_Strict):

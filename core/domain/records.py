@@ -175,7 +175,8 @@ class Version:
     Attributes:
         chain: ids of the versions whose deltas are added to the base, in order; empty for ``model@0``.
         digest: of the folded tensors; the base model's own digest for ``model@0``.
-        delta: summary of this version's own delta: ``{format, nnz, density, size_bytes}``; None for ``model@0``.
+        delta: summary of this version's own delta: ``{format, nnz, density, size_bytes, overlaps}``, as in
+            `core.domain.manifest.DeltaSummary`; None for ``model@0``.
     """
 
     id: str
@@ -245,17 +246,6 @@ class MetricPoint:
     series: str
     step: int
     value: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """One cell of the score matrix: a version on a task's held-out rows, by one metric (0 to 1)."""
-
-    version_id: str
-    task_id: str
-    metric: str
-    value: float
-    n_rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,11 @@ from typing import Final
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Double, Index, Integer, String, Table, Text
 
 from core.registry.columns import id_column, project_column
-from core.registry.tables import PROJECT
+from core.registry.measure_tables import SCORE
 
 API_KEY: Final = Table(
     "api_key",
-    PROJECT.metadata,
+    SCORE.metadata,
     id_column(),
     project_column(),
     Column("name", String(64), nullable=False),
@@ -27,7 +27,7 @@ API_KEY: Final = Table(
 
 IDEMPOTENCY: Final = Table(
     "idempotency",
-    PROJECT.metadata,
+    SCORE.metadata,
     project_column(primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("route", String(255), nullable=False),
@@ -44,7 +44,7 @@ IDEMPOTENCY: Final = Table(
 
 TALLY: Final = Table(
     "tally",
-    PROJECT.metadata,
+    SCORE.metadata,
     Column("name", String(64), primary_key=True),
     # A JSON list: the values of the name's labels, of which there are few.
     Column("labels", String(255), primary_key=True),

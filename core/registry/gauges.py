@@ -9,7 +9,8 @@ from core.domain.jobs import IN_LINE, JobKind, JobState
 from core.domain.records import Job
 from core.registry.columns import quoted
 from core.registry.jobs import ROWS, built
-from core.registry.tables import JOB, METRIC
+from core.registry.measure_tables import METRIC
+from core.registry.tables import JOB
 from core.registry.work import Work
 
 # Written out, not bound: a partial index is used only where the planner sees its very condition.

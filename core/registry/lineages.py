@@ -11,8 +11,9 @@ from core.domain.jobs import JobKind, JobState
 from core.domain.lineage import Lineage, VersionEntry, artefact_key
 from core.domain.records import Event, Job
 from core.registry import jobs
+from core.registry.measure_tables import GENERAL_SCORE, SCORE
 from core.registry.rows import columns
-from core.registry.tables import ALIAS, ALIAS_MOVE, EVENT, JOB, MODEL, SCORE, TASK, VERSION, VERSION_CHAIN
+from core.registry.tables import ALIAS, ALIAS_MOVE, EVENT, JOB, MODEL, TASK, VERSION, VERSION_CHAIN
 from core.registry.work import Work
 
 _Values = dict[str, Any]
@@ -51,6 +52,7 @@ def restore(work: Work, lineage: Lineage, *, project_id: str, base_model_id: str
     _insert(work, ALIAS, _aliases(lineage, owner))
     _insert(work, ALIAS_MOVE, _moves(lineage, owner))
     _insert(work, SCORE, (each.model_dump() | {"project_id": project_id} for each in lineage.scores))
+    _insert(work, GENERAL_SCORE, (each.model_dump() | {"project_id": project_id} for each in lineage.general_scores))
     turns = count()
     _insert(
         work,

@@ -1,12 +1,15 @@
-"""Rows of `metric` (points of a job's curves) and `score` (cells of the score matrix)."""
+"""Rows of `metric` (points of a job's curves), `score` (cells of the score matrix) and `general_score`."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields
+from typing import Any
 
 from sqlalchemy import select
 
-from core.domain.records import MetricPoint, Score
+from core.domain.records import MetricPoint
+from core.domain.scores import Score
+from core.registry.measure_tables import GENERAL_SCORE, METRIC, SCORE
 from core.registry.rows import columns, upsert
-from core.registry.tables import METRIC, SCORE
 from core.registry.work import Work
 
 
@@ -33,24 +36,35 @@ def points(work: Work, *, job_id: str, series: Collection[str]) -> tuple[MetricP
 def record_scores(work: Work, *, project_id: str, scores: Iterable[Score]) -> None:
     """Store scores; measuring again replaces."""
     rows = {(score.version_id, score.task_id, score.metric): score for score in scores}
-    upsert(
-        work,
-        SCORE,
-        rows=[
-            {
-                "project_id": project_id,
-                "version_id": score.version_id,
-                "task_id": score.task_id,
-                "metric": score.metric,
-                "value": score.value,
-                "n_rows": score.n_rows,
-            }
-            for score in rows.values()
-        ],
-    )
+    of_tasks = [_row(score, project_id) for score in rows.values() if score.task_id is not None]
+    general = [_row(score, project_id) for score in rows.values() if score.task_id is None]
+    upsert(work, SCORE, rows=of_tasks)
+    upsert(work, GENERAL_SCORE, rows=[{key: row[key] for key in row if key != "task_id"} for row in general])
 
 
-def scores(work: Work, version_ids: Collection[str]) -> tuple[Score, ...]:
-    """Return every score of some versions."""
-    query = select(*columns(SCORE, Score)).where(SCORE.c.version_id.in_(version_ids))
-    return tuple(Score(**row._asdict()) for row in work.connection.execute(query))
+def scores(work: Work, version_ids: Collection[str], *, with_rows: bool = False) -> tuple[Score, ...]:
+    """Return every score of some versions on tasks; what each row came to only if it is asked for."""
+    query = select(*columns(SCORE, Score, without=_left_out(with_rows=with_rows)))
+    rows = work.connection.execute(query.where(SCORE.c.version_id.in_(version_ids)))
+    return tuple(Score(**row._asdict()) for row in rows)
+
+
+def general_scores(work: Work, version_ids: Collection[str], *, with_rows: bool = False) -> tuple[Score, ...]:
+    """Return every score of some versions on the general text; rows as in `scores`."""
+    query = select(*columns(GENERAL_SCORE, Score, without=_left_out(with_rows=with_rows) | {"task_id"}))
+    rows = work.connection.execute(query.where(GENERAL_SCORE.c.version_id.in_(version_ids)))
+    return tuple(Score(task_id=None, **row._asdict()) for row in rows)
+
+
+def _row(score: Score, project_id: str) -> dict[str, Any]:
+    values = {field.name: getattr(score, field.name) for field in fields(score)}
+    return values | {"project_id": project_id, "outcomes": _short(score.outcomes), "sizes": _short(score.sizes)}
+
+
+def _short(numbers: Sequence[float] | None) -> list[float] | None:
+    """Return numbers as JSON writes them shortest: 1 rather than 1.0."""
+    return None if numbers is None else [int(number) if number == int(number) else number for number in numbers]
+
+
+def _left_out(*, with_rows: bool) -> frozenset[str]:
+    return frozenset() if with_rows else frozenset({"outcomes", "sizes"})

@@ -268,27 +268,3 @@ EVENT: Final = Table(
     # What a project's list of changes shows, newest first: not what a trainer reports, which is most of the table.
     partial("event_change", "project_id", "id", where=CHANGES),
 )
-
-METRIC: Final = Table(
-    "metric",
-    METADATA,
-    project_column(),
-    Column("job_id", String(64), primary_key=True),
-    Column("series", String(64), primary_key=True),
-    Column("step", BigInteger, primary_key=True),
-    Column("value", Double, nullable=False),
-    belongs("job_id", "job"),
-)
-
-SCORE: Final = Table(
-    "score",
-    METADATA,
-    project_column(),
-    Column("version_id", String(64), primary_key=True),
-    Column("task_id", String(64), primary_key=True),
-    Column("metric", String(64), primary_key=True),
-    Column("value", Double, nullable=False),
-    Column("n_rows", BigInteger, nullable=False),
-    belongs("version_id", "version"),
-    belongs("task_id", "task"),
-)

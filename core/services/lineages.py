@@ -13,6 +13,7 @@ from core.domain.lineage import (
     BaseEntry,
     DatasetEntry,
     EventEntry,
+    GeneralScoreEntry,
     JobEntry,
     Lineage,
     ModelEntry,
@@ -49,6 +50,7 @@ def describe(work: Work, *, project_id: str, model: str) -> Lineage:
         versions=tuple(VersionEntry.model_validate(version) for version in everything),
         aliases=_aliases(work, found),
         scores=_scores(work, everything, of_tasks=learned),
+        general_scores=_general_scores(work, everything),
         events=tuple(EventEntry.model_validate(event) for event in lineages.events_of(work, subjects)),
     )
 
@@ -143,8 +145,13 @@ def _aliases(work: Work, model: Model) -> tuple[AliasEntry, ...]:
 
 
 def _scores(work: Work, everything: tuple[Version, ...], *, of_tasks: Mapping[str, Task]) -> tuple[ScoreEntry, ...]:
-    found = measures.scores(work, [version.id for version in everything])
+    found = measures.scores(work, [version.id for version in everything], with_rows=True)
     return tuple(ScoreEntry.model_validate(score) for score in found if score.task_id in of_tasks)
+
+
+def _general_scores(work: Work, everything: tuple[Version, ...]) -> tuple[GeneralScoreEntry, ...]:
+    found = measures.general_scores(work, [version.id for version in everything], with_rows=True)
+    return tuple(GeneralScoreEntry.model_validate(score) for score in found)
 
 
 def _dataset_here(work: Work, entry: DatasetEntry, *, project_id: str) -> str:

@@ -9,12 +9,14 @@ from core.domain.identifiers import new_id
 from core.domain.job_folder import ScoreEvent
 from core.domain.jobs import JobState
 from core.domain.manifest import Manifest
-from core.domain.records import Job, Score, Version
+from core.domain.records import Job, Version
+from core.domain.scores import Score
 from core.domain.versions import VersionState
 from core.registry import aliases, jobs, measures, models, versions
 from core.registry.work import Work
 from core.services.chains import deltas, is_ready
 
+_DELTA_FIGURES: Final = {"format", "nnz", "density", "size_bytes", "overlaps"}
 _KEY: Final = re.compile(r"versions/(?P<project>[^/]+)/(?P<model>[^/]+)/(?P<manifest>[0-9a-f]{64})\Z")
 
 
@@ -126,7 +128,7 @@ def _version(job: Job, parent: Version, *, number: int, manifest: Manifest, arte
         manifest_sha256=key["manifest"],
         artefact=artefact,
         digest=manifest.digest,
-        delta=manifest.delta.model_dump(mode="json", include={"format", "nnz", "density", "size_bytes"}),
+        delta=manifest.delta.model_dump(mode="json", include=_DELTA_FIGURES, exclude_none=True),
         created_ms=0,
     )
 
@@ -139,13 +141,7 @@ def _store_scores(work: Work, version: Version, scores: Sequence[ScoreEvent]) ->
         work,
         project_id=version.project_id,
         scores=[
-            Score(
-                version_id=subjects[score.subject],
-                task_id=score.task_id,
-                metric=score.metric,
-                value=score.value,
-                n_rows=score.n_rows,
-            )
+            Score(version_id=subjects[score.subject], **score.model_dump(exclude={"event", "subject"}))
             for score in scores
         ],
     )
