@@ -5,13 +5,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.continual import compare, report
+from benchmarks.continual import agreement, compare, report
 from benchmarks.continual.data import Collection, Portion, first_tokens
 from benchmarks.continual.run import Run
 from benchmarks.step_cost_models import smollm2_folder
@@ -25,12 +25,14 @@ SPEC: dict[str, Any] = {
     "training": {"epochs": 1, "batch_size": 8, "learning_rate": 1e-3, "max_target_tokens": 16},
     "evaluation": {"batch_size": 50},
 }
+# What is done with finished runs.
+COMMANDS: Final = {"agree": agreement.main, "compare": compare.main}
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run one method on one order, or compare finished runs."""
-    if arguments[:1] == ["compare"]:
-        compare.main(arguments[1:])
+    """Run one method on one order, or look at finished runs."""
+    if arguments[:1] and (command := COMMANDS.get(arguments[0])):
+        command(arguments[1:])
         return
     given = _parser().parse_args(arguments)
     torch.set_num_threads(given.threads)

@@ -80,8 +80,8 @@ def compare(reports: Sequence[Report], *, baseline: str) -> list[dict[str, Any]]
                 "runs": [f"{order}/{seed}" for order, seed in runs],
                 **{name: _mean([run[name] for run in runs.values()]) for name in ("oa", "bwt", "plasticity")},
                 "density": _mean([fmean(run["density"]) for run in runs.values()]),
-                "oa_difference": difference(pairs, _last) if pairs else None,
-                "bwt_difference": difference(pairs, _transfer) if pairs else None,
+                "oa_difference": difference(pairs, last_rows) if pairs else None,
+                "bwt_difference": difference(pairs, transfer_rows) if pairs else None,
             }
         )
     return sorted(lines, key=lambda line: -float(line["oa"] or 0))
@@ -90,6 +90,12 @@ def compare(reports: Sequence[Report], *, baseline: str) -> list[dict[str, Any]]
 def label(report: Report) -> str:
     """Return the method's name with whatever its run was told beside it."""
     return str(report.get("label") or report["method"])
+
+
+def interval(report: Report, figure: Callable[[Report], list[Rows]]) -> tuple[float, float]:
+    """Return the 90 % interval of one run's figure, by drawing its rows anew within each task."""
+    low, high = np.quantile(_draws(figure(report), np.random.default_rng(0)), TAILS)
+    return round(float(low), 4), round(float(high), 4)
 
 
 def difference(pairs: Sequence[tuple[Report, Report]], figure: Callable[[Report], list[Rows]]) -> Difference:
@@ -102,22 +108,24 @@ def difference(pairs: Sequence[tuple[Report, Report]], figure: Callable[[Report]
     for run, other in pairs:
         by_task = [mine - theirs for mine, theirs in zip(figure(run), figure(other), strict=True)]
         values.append(fmean(float(rows.mean()) for rows in by_task))
-        draws.append(
-            np.mean(
-                [rows[generator.integers(0, len(rows), (RESAMPLES, len(rows)))].mean(axis=1) for rows in by_task],
-                axis=0,
-            )
-        )
+        draws.append(_draws(by_task, generator))
     low, high = np.quantile(np.mean(draws, axis=0), TAILS)
     return Difference(round(fmean(values), 4), round(float(low), 4), round(float(high), 4))
 
 
-def _last(report: Report) -> list[Rows]:
+def _draws(by_task: Sequence[Rows], generator: np.random.Generator) -> Rows:
+    """Return the mean over tasks of each task's mean, for each of many draws of its rows with replacement."""
+    of_tasks = [rows[generator.integers(0, len(rows), (RESAMPLES, len(rows)))].mean(axis=1) for rows in by_task]
+    drawn: Rows = np.mean(of_tasks, axis=0)
+    return drawn
+
+
+def last_rows(report: Report) -> list[Rows]:
     """Return what OA is the mean of: every task's rows after the last task."""
     return [_digits(report["right"][-1][task]) for task in report["tasks"]]
 
 
-def _transfer(report: Report) -> list[Rows]:
+def transfer_rows(report: Report) -> list[Rows]:
     """Return what BWT is the mean of: for every task but the last, its rows at the end less right after it."""
     tasks = report["tasks"][:-1]
     own = [_digits(report["right"][n][task]) for n, task in enumerate(tasks)]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.continual import compare
 from benchmarks.continual.run import Run, TaskRecord
 from benchmarks.figures import circumstances
 from core.domain.manifest import DELTA_FILE
@@ -29,8 +30,7 @@ def of(run: Run, records: Sequence[TaskRecord], about: Mapping[str, Any]) -> dic
     scores = tuple(
         tuple(_share(record.right[name]) if name in record.right else None for name in names) for record in records
     )
-    around = circumstances()
-    return {
+    found = {
         **about,
         "tasks": names,
         "scores": scores,
@@ -45,8 +45,11 @@ def of(run: Run, records: Sequence[TaskRecord], about: Mapping[str, Any]) -> dic
         "eval_seconds": [record.eval_seconds for record in records],
         "peak_bytes": max(record.peak_bytes for record in records),
         "right": [record.right for record in records],
-        **around,
+        **circumstances(),
     }
+    # Of one task there is no transfer.
+    figures = {"oa": compare.last_rows} | ({"bwt": compare.transfer_rows} if len(names) > 1 else {})
+    return found | {f"{name}_interval": compare.interval(found, figure) for name, figure in figures.items()}
 
 
 def _overlaps(files: Sequence[Path]) -> list[dict[str, Any]]:

@@ -113,6 +113,22 @@ def test_equal_runs_differ_by_nothing() -> None:
     assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
 
 
+def test_a_run_agrees_with_its_own_report_and_not_with_a_far_one(
+    data: Path, llama_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(data, llama_folder, tmp_path / "out")
+    committed = tmp_path / "committed.json"
+    committed.write_text(json.dumps(report(tmp_path / "out")))
+    main(["agree", "--with", str(committed), str(tmp_path / "out")])
+    assert capsys.readouterr().out.splitlines()[-2].startswith("oa ")
+    committed.write_text(json.dumps(report(tmp_path / "out") | {"oa_interval": [2.0, 3.0]}))
+    with pytest.raises(SystemExit, match="outside of the committed interval: oa"):
+        main(["agree", "--with", str(committed), str(tmp_path / "out")])
+    committed.write_text(json.dumps(report(tmp_path / "out") | {"method": "ella"}))
+    with pytest.raises(SystemExit, match="not the same run: method differ"):
+        main(["agree", "--with", str(committed), str(tmp_path / "out")])
+
+
 def test_a_comparison_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = []
     for name, last in (("jumplora", "1100110011"), ("inclora", "0000110011")):

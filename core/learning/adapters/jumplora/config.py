@@ -19,6 +19,13 @@ class JumpLoraSettings(LowRankSettings):
     )
     bandwidth: float = Field(1e-3, gt=0, le=1, description="Width of the window through which the threshold learns.")
     initial_log_threshold: float = Field(-4.7, ge=-50, le=5, description="Log of the threshold before it is started.")
+    density: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Share of the entries that the update keeps: the threshold follows it, from its start to the end. "
+        "Without it the threshold learns, as published.",
+    )
     first_interpolation: float = Field(
         0.2,
         ge=0,

@@ -1,5 +1,6 @@
 """JumpLoRA as a PEFT tuner: shared thresholds, their start, the gate's interpolation; and its registration."""
 
+import math
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from core.learning.adapters.jumplora.layer import JumpLoraLinear
 from core.learning.adapters.jumplora.peft_config import JUMPLORA, JumpLoraConfig
 from core.learning.adapters.jumplora.targets import dense_linear, require_adaptable
-from core.learning.adapters.jumplora.threshold_start import kth_smallest_magnitude
+from core.learning.adapters.jumplora.threshold_start import kth_smallest_magnitude, sampled_magnitude
 
 # Shortest prefix that ends in a number: `model.layers.3`, and apart from each other `encoder.block.3`, `decoder.block.3`.
 _BLOCK: Final = re.compile(r"(.*?\.\d+)(?:\.|$)")
@@ -102,6 +103,14 @@ class JumpLoraModel(LoraModel):
             tau = kth_smallest_magnitude(partial(_tiles, layers, adapter), k, dtype=dtype)
             theta.fill_(torch.tensor(max(tau, _SMALLEST), dtype=dtype).log())
 
+    @torch.no_grad()
+    def follow_density(self, density: float, adapter: str = "default") -> None:
+        """Set each threshold so that the share ``density`` of its group's entries passes, by a dense sample of them."""
+        for layers in self.groups(adapter).values():
+            theta = layers[0].lora_log_threshold[adapter]
+            tau = sampled_magnitude(partial(_tiles, layers, adapter), 1 - density)
+            theta.fill_(math.log(max(tau, _SMALLEST)))
+
     def tie_all(self) -> None:
         """Tie the thresholds of every adapter again, after a load that parted them."""
         for adapter in self.peft_config:
@@ -125,10 +134,16 @@ def register() -> None:
 
 
 def _tiles(layers: list[JumpLoraLinear], adapter: str) -> Iterator[Tensor]:
-    """Yield the products of the layers in tiles of rows, so that a large layer is never whole in memory."""
+    """Yield the products of the layers in tiles of rows, so that a large layer is never whole in memory.
+
+    Tiles of one width stand in the same memory, one after another: look at each before the next.
+    """
+    held = torch.empty(0)
     for layer in layers:
         b_OR, a_RI = layer.lora_B[adapter].weight, layer.lora_A[adapter].weight
         dtype = torch.promote_types(b_OR.dtype, torch.float32)
         rows = max(1, _TILE_ENTRIES // layer.in_features)
+        if held.shape != (rows, layer.in_features):
+            held = torch.empty(rows, layer.in_features, dtype=dtype, device=b_OR.device)
         for tile_OR in b_OR.split(rows):
-            yield tile_OR.to(dtype) @ a_RI.to(dtype)
+            yield torch.mm(tile_OR.to(dtype), a_RI.to(dtype), out=held[: len(tile_OR)])

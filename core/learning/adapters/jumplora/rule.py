@@ -103,10 +103,10 @@ class JumpLora:
         return self._layers
 
     def after_step(self, step: int, *, total_steps: int) -> None:
-        """Start the thresholds at their step, then set the next forward pass's f."""
+        """Start the thresholds at their step, or keep them to their density, then set the next forward pass's f."""
         schedule = GateSchedule.of(self.settings.first_interpolation, self.settings.final_interpolation, total_steps)
-        if schedule.starts_after(step):
-            self.tuner.start_thresholds()
+        if schedule.starts_after(step) or (self.settings.density is not None and schedule.has_started(step)):
+            self._set_thresholds()
         self.tuner.set_interpolation(schedule.interpolation_after(step))
 
     def settled(self) -> bool:
@@ -116,7 +116,7 @@ class JumpLora:
     def settle(self) -> None:
         """Close the gate; while it is open its thresholds have not started, or just now, and start from here."""
         if self._interpolation() == 0:
-            self.tuner.start_thresholds()
+            self._set_thresholds()
         self.tuner.set_interpolation(1.0)
 
     @torch.no_grad()
@@ -148,6 +148,12 @@ class JumpLora:
         """Unload the adapter and return its factors and thresholds."""
         model, self._model = self._model, None
         return AdapterState.taken_off(model)
+
+    def _set_thresholds(self) -> None:
+        if self.settings.density is None:
+            self.tuner.start_thresholds()
+        else:
+            self.tuner.follow_density(self.settings.density)
 
     def _interpolation(self) -> float:
         return float(self.tuner.peft_config[_ADAPTER].interpolation)

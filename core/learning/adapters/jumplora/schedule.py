@@ -24,6 +24,10 @@ class GateSchedule:
         """Whether the threshold is started after optimiser step ``step`` (from 1)."""
         return step == max(self.s0, 1)
 
+    def has_started(self, step: int) -> bool:
+        """Whether the threshold is started after optimiser step ``step``, or before it."""
+        return step >= max(self.s0, 1)
+
     def interpolation_after(self, step: int) -> float:
         """Return f as the forward pass of step ``step + 1`` uses it."""
         if step < max(self.s0, 1):

@@ -10,7 +10,7 @@ from torch import nn
 
 from core.learning.adapters.jumplora.model import JumpLoraModel, block_of, register
 from core.learning.adapters.jumplora.peft_config import JumpLoraConfig
-from core.learning.adapters.jumplora.threshold_start import kth_smallest_magnitude
+from core.learning.adapters.jumplora.threshold_start import kth_smallest_magnitude, sampled_magnitude
 from tests.unit.core.learning.conftest import VOCABULARY, gpt2, llama, t5
 
 register()
@@ -111,6 +111,20 @@ def test_the_order_statistic_of_many_entries_is_exact_whatever_a_sample_shows(ki
     values = many(kind)
     expected = values.abs().kthvalue(k).values
     assert kth_smallest_magnitude(lambda: values.split(1 << 20), k, dtype=torch.float32) == float(expected)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+def test_a_sampled_quantile_of_many_entries_leaves_about_its_share_below(share: float) -> None:
+    values = torch.randn(10_000_000, generator=torch.Generator().manual_seed(0))
+    tau = sampled_magnitude(lambda: values.split(1 << 20), share)
+    assert float((values.abs() <= tau).double().mean()) == pytest.approx(share, abs=0.008)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_of_few_entries_the_quantile_is_exact(share: float) -> None:
+    values = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    tau = sampled_magnitude(lambda: values.split(77), share)
+    assert int((values.abs() <= tau).sum()) == max(round(1000 * share), 1)
 
 
 @pytest.mark.parametrize("low_cpu_mem_usage", [False, True])

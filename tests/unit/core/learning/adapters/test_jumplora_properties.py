@@ -180,3 +180,25 @@ def test_a_short_run_starts_its_thresholds_from_its_own_product_and_ends_sparse(
     for name, weight in fold(base, [delta]).items():
         base.get_parameter(name).data.copy_(weight)
     torch.testing.assert_close(base(input_ids=batch.input_ids_BT).logits, forward)
+
+
+@pytest.mark.parametrize("mode", ["global", "per_block"])
+@pytest.mark.parametrize("total_steps", [1, 2, 10])
+def test_a_threshold_that_follows_a_density_keeps_to_it_at_every_step(total_steps: int, mode: str) -> None:
+    targets = ("q_proj", "v_proj")
+    settings = JumpLoraSettings(rank=2, alpha=8, target_modules=targets, threshold=mode, density=0.25)  # type: ignore[arg-type]
+    adapter = JumpLora(settings)
+    model = adapter.attach(llama())
+    optimizer = torch.optim.AdamW([each for each in model.parameters() if each.requires_grad], lr=1e-2)
+    for step in range(1, total_steps + 1):
+        batch = causal_batch(step)
+        optimizer.zero_grad()
+        model(input_ids=batch.input_ids_BT, labels=batch.labels_BT).loss.backward()
+        optimizer.step()
+        adapter.after_step(step, total_steps=total_steps)
+        if adapter.state()["interpolation"]:
+            for group, layers in adapter.tuner.groups().items():
+                kept = sum(int((layer.product(ADAPTER).abs() > layer.tau(ADAPTER)).sum()) for layer in layers)
+                entries = sum(layer.in_features * layer.out_features for layer in layers)
+                assert kept == pytest.approx(0.25 * entries, abs=2), group
+    assert Delta.from_dense(dict(adapter.deltas()), sparse=True).density == pytest.approx(0.25, abs=0.01)
