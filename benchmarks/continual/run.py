@@ -17,7 +17,7 @@ from benchmarks.continual.data import Task
 from core.domain.job_folder import Event, ProgressEvent
 from core.learning.lineage import Lineage
 from core.learning.rows import Row
-from core.learning.scoring import Scorer, normalised
+from core.learning.scoring import Scorer
 from core.storage import durable
 
 RECORD: Final = "record.json"
@@ -72,7 +72,7 @@ class Run:
         began = time.monotonic()
         delta = self.lineage.learn(task.train, report=self._shown(f"learn {task.name}"), spec=self.spec)
         learned = time.monotonic()
-        right = {past.name: self._right(past) for past in self.tasks[: n + 1]}
+        right = {past.name: self.right(past) for past in self.tasks[: n + 1]}
         record = TaskRecord(
             task=task.name,
             right=right,
@@ -90,12 +90,13 @@ class Run:
         """Return what the untouched base knows; called before any task is learned or resumed."""
         file = self.folder / BASE
         if not file.is_file():
-            right = {task.name: self._right(task) for task in self.tasks}
+            right = {task.name: self.right(task) for task in self.tasks}
             durable.make_folder(self.folder)
             durable.write_bytes(file, json.dumps(right).encode())
         return dict(json.loads(file.read_text(encoding="utf-8")))
 
-    def _right(self, task: Task) -> str:
+    def right(self, task: Task) -> str:
+        """Return one digit a held-out row of a task: 1 where what the network answers now is the label."""
         recipe = self.lineage.recipe(self.spec)
         shown = self.progress.add_task(f"score {task.name}", total=None)
         scorer = Scorer(
@@ -108,11 +109,9 @@ class Run:
             pulse=lambda: self.progress.advance(shown),
         )
         rows: list[Row] = task.held_out
-        answers = scorer.answers(rows)
+        right = scorer.right(rows)
         self.progress.remove_task(shown)
-        return "".join(
-            str(int(normalised(answer) == normalised(row.target))) for answer, row in zip(answers, rows, strict=True)
-        )
+        return "".join(str(int(each)) for each in right)
 
     def _shown(self, what: str) -> Any:
         shown = self.progress.add_task(what, total=None)

@@ -25,12 +25,21 @@ class ChainLink(_Strict):
 
 
 class ScoredTask(_Strict):
-    """A task whose held-out rows are scored: JSONL of rendered rows, as `core.datasets.materialise` writes them."""
+    """A task whose held-out rows are scored: JSONL of rendered rows, as `core.datasets.materialise` writes them.
+
+    Attributes:
+        max_rows: how many of the rows are scored at most, as are ``max_source_tokens`` and ``max_target_tokens`` by
+            which they are cut: those of the task's own settings, so that it is always scored alike. Without them those
+            of the recipe hold.
+    """
 
     task_id: str
     name: str
     rows: str
     metrics: tuple[str, ...] = ("exact_match",)
+    max_rows: int | None = None
+    max_source_tokens: int | None = None
+    max_target_tokens: int | None = None
 
 
 class TrainerSpec(_Strict):

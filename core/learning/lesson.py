@@ -29,7 +29,8 @@ from core.learning.method import Method, assemble
 from core.learning.plan import Plan
 from core.learning.recipe import Recipe
 from core.learning.rows import TokenRow
-from core.learning.scoring import pad_token, sample
+from core.learning.sampling import sample
+from core.learning.scoring import pad_token
 from core.learning.trainer import CHECKPOINT_SECONDS, Report, Trainer
 from core.weights.delta import Delta
 

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from core.domain.manifest import DELTA_FILE
+from core.domain.metrics import EXACT_MATCH
 from core.learning import rows
 from core.learning.acceleration import accelerator_for
 from core.learning.catalogue.presets import DEFAULT_METHOD
@@ -16,7 +17,7 @@ from core.learning.lesson import Lesson, Watch
 from core.learning.recipe import Recipe, TaskSpec
 from core.learning.resolution import resolve
 from core.learning.rows import AnyRow, TokenRow
-from core.learning.scoring import EXACT_MATCH, Scorer
+from core.learning.scoring import Scorer
 from core.learning.trainer import Report
 from core.learning.training import Training
 from core.weights import facts, fold, tensor_files

@@ -20,14 +20,15 @@ from core.domain.errors import CorruptError
 from core.domain.job_folder import Event, JobFolder, PhaseEvent, ProgressEvent, ScoreEvent
 from core.domain.jobs import Phase
 from core.domain.manifest import DELTA_FILE
-from core.domain.trainer_spec import ScoredTask, TrainerSpec
+from core.domain.metrics import OPTION_LIKELIHOOD
+from core.domain.trainer_spec import TrainerSpec
 from core.learning import rows
 from core.learning.acceleration import accelerator_for, require_dense
 from core.learning.checkpoints import Checkpoints
+from core.learning.examiner import Examiner
 from core.learning.lesson import Lesson, Survival, Watch
 from core.learning.publishing import Outcome, memory_file, publish
 from core.learning.recipe import Recipe
-from core.learning.scoring import OPTION_LIKELIHOOD, Scorer, sample
 from core.learning.trainer import CHECKPOINT_SECONDS, CancelledError, Report
 from core.storage import manifests
 from core.weights import base, fold, tensor_files
@@ -164,44 +165,23 @@ class TaskRun:
         return states
 
     def _score_base(self) -> list[dict[str, Any]]:
-        """Score the untouched base on the new task: how far there was to go."""
+        """Score the untouched base on the new task, how far there was to go; for the first task on general text too."""
         task = self.spec.tasks[-1]
-        return [
-            score.model_dump(mode="json")
-            for score in self._score(task, (*task.metrics, OPTION_LIKELIHOOD), subject="base")
-        ]
+        metrics = dict.fromkeys((*task.metrics, OPTION_LIKELIHOOD))
+        scores = self._examiner.task(task, tuple(metrics), subject="base")
+        if not self.spec.chain:
+            scores += self._examiner.general(subject="base")
+        return [score.model_dump(mode="json") for score in scores]
 
     def _score_lineage(self) -> None:
         self.report(PhaseEvent(phase=Phase.EVALUATING))
         for task in self.spec.tasks:
-            self._adopt([score.model_dump() for score in self._score(task, task.metrics, subject="result")])
+            self._adopt([score.model_dump() for score in self._examiner.task(task, task.metrics, subject="result")])
+        self._adopt([score.model_dump() for score in self._examiner.general(subject="result")])
 
-    def _score(self, task: ScoredTask, metrics: tuple[str, ...], *, subject: str) -> list[ScoreEvent]:
-        training, evaluation = self.recipe.training, self.recipe.evaluation
-        scorer = Scorer(
-            model=self.base.model,
-            tokenizer=self.base.tokenizer,
-            family=self.base.facts.family,
-            max_source_tokens=training.max_source_tokens,
-            max_target_tokens=training.max_target_tokens,
-            batch_size=evaluation.batch_size,
-            pulse=self._pulse,
-        )
-        held_out = sample(rows.read(self.folder.root / task.rows), evaluation.max_rows)
-        scores = [scorer.score(held_out, metric) for metric in metrics]
-        return [
-            ScoreEvent.model_validate(
-                {
-                    "subject": subject,
-                    "task_id": task.task_id,
-                    "metric": score.metric,
-                    "value": score.value,
-                    "n_rows": score.n_rows,
-                },
-            )
-            for score in scores
-            if score.n_rows
-        ]
+    @property
+    def _examiner(self) -> Examiner:
+        return Examiner(base=self.base, root=self.folder.root, recipe=self.recipe, pulse=self._pulse)
 
     def _adopt(self, scores: list[dict[str, Any]]) -> None:
         for score in scores:

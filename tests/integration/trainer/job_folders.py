@@ -113,7 +113,12 @@ def phases(told: list[Event]) -> list[str]:
 
 
 def scores(told: list[Event]) -> list[tuple[str, str, str]]:
-    return [(event.subject, event.task_id, event.metric) for event in told if isinstance(event, ScoreEvent)]
+    """The scores on tasks; the general text has no task."""
+    return [
+        (event.subject, event.task_id, event.metric)
+        for event in told
+        if isinstance(event, ScoreEvent) and event.task_id is not None
+    ]
 
 
 def curve(told: list[Event], series: str) -> list[float]:

@@ -76,7 +76,9 @@ def test_a_task_is_learned_from_it(container: Container, tmp_path: Path) -> None
     spec = TrainerSpec.model_validate_json(folder.spec.read_text())
     TaskRun.open(spec, folder, report=told.append, stopping=lambda: False).run()
 
-    found = {(event.subject, event.metric): event.value for event in told if isinstance(event, ScoreEvent)}
+    found = {
+        (event.subject, event.metric): event.value for event in told if isinstance(event, ScoreEvent) and event.task_id
+    }
     assert found["base", "exact_match"] < 0.5
     assert found["result", "exact_match"] > 0.7
     lineage.finish(folder)

@@ -67,7 +67,9 @@ def scores(folder: JobFolder) -> dict[tuple[str, str], float]:
     told: list[Event] = []
     spec = TrainerSpec.model_validate_json(folder.spec.read_text())
     TaskRun.open(spec, folder, report=told.append, stopping=lambda: False).run()
-    return {(event.subject, event.metric): event.value for event in told if isinstance(event, ScoreEvent)}
+    return {
+        (event.subject, event.metric): event.value for event in told if isinstance(event, ScoreEvent) and event.task_id
+    }
 
 
 def test_a_task_of_conversations_is_learned(able_folder: Path, tmp_path: Path) -> None:

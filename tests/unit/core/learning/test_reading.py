@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
-from core.learning.reading import Reading
+from core.domain.metrics import EXACT_MATCH, PERPLEXITY, TOKEN_ACCURACY
+from core.domain.statistics import Sample
 from core.learning.rows import Document, Row
-from core.learning.scoring import EXACT_MATCH, PERPLEXITY, TOKEN_ACCURACY, Scorer
+from core.learning.scoring import Score, Scorer
 from core.weights.base import LoadedBase
 from core.weights.tokens import encode_document
 
@@ -50,6 +51,19 @@ def test_every_metric_counts_the_rows_that_have_it(loaded_llama: LoadedBase) -> 
     assert scorer.score(rows[3:], TOKEN_ACCURACY).n_rows == 0
 
 
-@pytest.mark.parametrize("nll", [math.inf, math.nan, 1e9])
+def test_scores_can_be_formed_again_from_what_their_rows_came_to(loaded_llama: LoadedBase) -> None:
+    rows = [Document(text) for text in TEXTS]
+    for metric in (TOKEN_ACCURACY, PERPLEXITY):
+        score = scorer_of(loaded_llama, tokens=8).score(rows, metric)
+        alone = [scorer_of(loaded_llama, tokens=8).score([row], metric) for row in rows]
+        assert score.sample.sizes is not None
+        assert score.sample.outcomes == pytest.approx([each.sample.outcomes[0] for each in alone], abs=1e-3)
+        mean = sum(score.sample.outcomes) / sum(score.sample.sizes)
+        assert score.value == pytest.approx(math.exp(mean) if metric == PERPLEXITY else mean)
+        bounds = score.interval()
+        assert bounds.low <= score.value <= bounds.high
+
+
+@pytest.mark.parametrize("nll", [math.inf, 1e9])
 def test_a_perplexity_can_always_be_stored(nll: float) -> None:
-    assert math.isfinite(Reading(n_right=0, n_tokens=2, nll=nll).perplexity)
+    assert math.isfinite(Score(PERPLEXITY, Sample([nll], [2])).value)
