@@ -36,6 +36,7 @@ SCOPES: Final[dict[str, Scope | None]] = {
     "GET /v1/versions/{version}": Scope.READ,
     "DELETE /v1/versions/{version}": Scope.TRAIN,
     "GET /v1/models/{model}/versions": Scope.READ,
+    "POST /v1/models/{model}/versions": Scope.TRAIN,
     "GET /v1/models/{model}/lineage": Scope.READ,
     "GET /v1/models/{model}/evaluations": Scope.READ,
     "GET /v1/models/{model}/aliases": Scope.READ,

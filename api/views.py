@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -10,6 +11,7 @@ from api.context import Context
 from api.schemas.base import timestamp, timestamp_or_none
 from api.schemas.datasets import DatasetView
 from api.schemas.models import BaseModelView, ModelView
+from api.schemas.rebuilds import RebuildView
 from api.schemas.tasks import EventView, JobErrorView, JobView, ProgressView, TaskView
 from api.schemas.versions import VersionView
 from core.datasets import rows
@@ -21,8 +23,9 @@ from core.domain.jobs import JobState
 from core.domain.policies import ModelPolicy
 from core.domain.records import BaseModel, Dataset, Event, Job, Model, Task, Version
 from core.registry.work import Work
-from core.services import base_models, datasets, jobs, versions
+from core.services import base_models, datasets, jobs, rebuild_accounts, versions
 from core.services.jobs import Surroundings
+from core.services.rebuild_accounts import Rebuild
 
 _SAMPLE_CHARS = 300
 
@@ -89,7 +92,7 @@ def task(row: Task) -> TaskView:
     )
 
 
-def version(row: Version, *, model_name: str, aliases: tuple[str, ...]) -> VersionView:
+def version(work: Work, row: Version, *, model_name: str, aliases: tuple[str, ...]) -> VersionView:
     """Show a version under its model's name."""
     return VersionView(
         id=row.id,
@@ -104,9 +107,15 @@ def version(row: Version, *, model_name: str, aliases: tuple[str, ...]) -> Versi
         digest=row.digest,
         manifest_sha256=row.manifest_sha256,
         delta=None if row.delta is None else dict(row.delta),
+        rebuild=rebuild(rebuild_accounts.of_version(work, row)),
         aliases=list(aliases),
         created_at=timestamp(row.created_ms),
     )
+
+
+def rebuild(account: Rebuild | None) -> RebuildView | None:
+    """Show what leaving tasks out comes to."""
+    return None if account is None else RebuildView.model_validate(asdict(account))
 
 
 def event(row: Event) -> EventView:
@@ -159,6 +168,7 @@ def _job(context: Context, work: Work, row: Job, around: Surroundings, *, base_u
         result_version_id=row.result_version_id,
         result_version=result,
         retry_of=row.retry_of,
+        rebuild=rebuild(rebuild_accounts.of_job(work, row)),
         error=JobErrorView(code=row.error_code, detail=row.error_detail) if row.error_code else None,
         try_it=_try_it(context, work, posted, result=result, base_url=base_url) if posted and result else None,
         created_at=timestamp(row.created_ms),

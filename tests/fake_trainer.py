@@ -27,7 +27,7 @@ from core.domain.job_folder import (
 )
 from core.domain.jobs import Phase
 from core.domain.manifest import DeltaSummary, Manifest, ModuleSummary, Provenance
-from core.domain.trainer_spec import InspectSpec, TrainerSpec
+from core.domain.trainer_spec import InspectSpec, RebuildSpec, TrainerSpec
 from core.storage import durable, manifests
 from worker.compute import lifeline
 
@@ -56,9 +56,9 @@ def facts(digest: str) -> BaseFacts:
 
 
 class FakeTrainer:
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, kind: type[TrainerSpec | RebuildSpec] = TrainerSpec) -> None:
         self.folder = JobFolder(root)
-        self.spec = TrainerSpec.model_validate_json(self.folder.spec.read_text())
+        self.spec = kind.model_validate_json(self.folder.spec.read_text())
 
     def say(self, event: Any) -> None:
         with self.folder.events.open("a") as file:
@@ -105,7 +105,7 @@ class FakeTrainer:
 
     def digest(self) -> str:
         chain = [link.manifest_sha256 for link in self.spec.chain]
-        return hashlib.sha256("".join((self.spec.parent_digest, *chain)).encode()).hexdigest()
+        return hashlib.sha256("".join((self.spec.base.digest, *chain)).encode()).hexdigest()
 
     def leave_version(self, walk: dict[str, Any] | None = None) -> None:
         self.say(PhaseEvent(phase=Phase.EVALUATING))
@@ -317,6 +317,17 @@ def train(root: Path) -> int:
     return BEHAVIOURS.get(behaviour, ok)(trainer)
 
 
+def rebuild(root: Path) -> int:
+    """Leaves the version that was asked for; after two seconds, if it is asked to leave out a brief task."""
+    trainer = FakeTrainer(root, RebuildSpec)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.CANCELLED))
+    gone = trainer.spec.provenance["left_out"]
+    if any(task.task_id in gone and task.name.startswith("brief") for task in trainer.spec.tasks):
+        trainer.learn(steps=20, seconds=0.1)
+    trainer.leave_version()
+    return ExitCode.OK
+
+
 def inspect(root: Path) -> int:
     folder = JobFolder(root)
     spec = InspectSpec.model_validate_json(folder.spec.read_text())
@@ -331,12 +342,19 @@ def inspect(root: Path) -> int:
     return ExitCode.OK
 
 
+COMPUTATIONS = {
+    "worker.compute.trainer": train,
+    "worker.compute.rebuild": rebuild,
+    "worker.compute.inspect": inspect,
+}
+
+
 def main() -> int:
     lifeline.hold()
     module, root = sys.argv[1], Path(sys.argv[2])
     (root / "environment.json").write_text(json.dumps(dict(os.environ)))
     (root / "trainer.pid").write_text(str(os.getpid()))
-    return train(root) if module == "worker.compute.trainer" else inspect(root)
+    return COMPUTATIONS[module](root)
 
 
 if __name__ == "__main__":

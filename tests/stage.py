@@ -124,6 +124,19 @@ def manifest_of(work: Work, job: Job, **changes: Any) -> Manifest:
     return made.model_copy(update=changes)
 
 
+def bare_manifest(provenance: Mapping[str, Any], **said: Any) -> Manifest:
+    """Return the manifest of a version that changes nothing itself."""
+    return Manifest(
+        provenance=Provenance.model_validate(provenance),
+        digest=sha256(f"rebuilt {provenance}"),
+        delta=DeltaSummary(format="sparse", nnz=0, density=0, size_bytes=10, modules={}),
+        recipe={},
+        template={},
+        libraries={},
+        **said,
+    )
+
+
 def artefact_of(job: Job) -> str:
     return f"versions/{job.project_id}/{job.model_id}/{sha256(f'manifest {job.id} {job.fence}')}"
 

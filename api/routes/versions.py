@@ -1,22 +1,27 @@
 """Versions of a model: what was learned, from what, under which names, and how well."""
 
 from dataclasses import asdict
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Response
 
-from api import views
-from api.dependencies import Ctx, Named, Paging, Project
+from api import bodies, views
+from api.dependencies import BaseUrl, Ctx, Named, Paging, Project
+from api.idempotency import OnceOnly, answer, content_of
 from api.schemas.base import ListView, listed
 from api.schemas.models import DeletedView
+from api.schemas.tasks import JobView
 from api.schemas.versions import (
     LineageEntryView,
     LineageView,
     MatrixView,
+    RebuildRequest,
     VersionView,
 )
 from core.domain.records import Version
 from core.registry.work import Work
-from core.services import evaluations, models, promotions, versions
+from core.services import evaluations, models, promotions, rebuilds, versions
+from core.services.idempotency import Answer
 
 router = APIRouter(prefix="/v1", tags=["versions"])
 
@@ -45,6 +50,27 @@ def page(model: Named, context: Ctx, project: Project, paging: Paging) -> ListVi
         )
         rows = [_view(work, row) for row in found.data]
     return listed(rows, [row.id for row in rows], has_more=found.has_more)
+
+
+@router.post(
+    "/models/{model}/versions", status_code=202, response_model=JobView, openapi_extra=bodies.described(RebuildRequest)
+)
+def rebuild(
+    body: Annotated[RebuildRequest, Depends(bodies.json_body(RebuildRequest))],
+    model: Named,
+    context: Ctx,
+    project: Project,
+    base_url: BaseUrl,
+    once: OnceOnly,
+) -> Response:
+    """Leave tasks out: queue a job that builds a version of the other tasks' deltas and says what that changed."""
+
+    def change(work: Work) -> Answer:
+        request = rebuilds.RebuildRequest(model=model, **body.model_dump())
+        row = rebuilds.submit(work, project_id=project, request=request, dispatcher=context.dispatcher)
+        return answer(202, views.job(context, work, row, base_url=base_url), {"Location": f"/v1/jobs/{row.id}"})
+
+    return once.perform(change, content=content_of(body))
 
 
 @router.get("/models/{model}/lineage")
@@ -82,5 +108,5 @@ def _view(work: Work, row: Version) -> VersionView:
     name = models.get(work, project_id=row.project_id, reference=row.model_id).name
     aliases = versions.aliases(work, project_id=row.project_id, model=row.model_id)
     return views.version(
-        row, model_name=name, aliases=tuple(alias.name for alias in aliases if alias.version_id == row.id)
+        work, row, model_name=name, aliases=tuple(alias.name for alias in aliases if alias.version_id == row.id)
     )

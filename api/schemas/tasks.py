@@ -7,6 +7,7 @@ from pydantic import Field
 
 from api.schemas.base import Request, View
 from api.schemas.models import Slug
+from api.schemas.rebuilds import RebuildView
 from core.domain.jobs import JobKind, JobState, Phase
 from core.learning.recipe import TaskSpec
 
@@ -124,6 +125,7 @@ class JobView(View):
     result_version_id: str | None
     result_version: str | None
     retry_of: str | None
+    rebuild: RebuildView | None = Field(description="Of a `rebuild` job: what it leaves out, and what came of it.")
     error: JobErrorView | None
     try_it: str | None = Field(description="After success: the command line that asks the new version.")
     created_at: str

@@ -1,11 +1,14 @@
 """Versions, aliases and the score matrix."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from api.schemas.base import Request, View
+from api.schemas.rebuilds import RebuildView
 from api.schemas.tasks import Identifier
+
+Reference = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class VersionView(View):
@@ -24,6 +27,7 @@ class VersionView(View):
     digest: str
     manifest_sha256: str | None
     delta: dict[str, Any] | None
+    rebuild: RebuildView | None = Field(description="Of a version that leaves tasks out: what that came to.")
     aliases: list[str]
     created_at: str
 
@@ -82,6 +86,29 @@ class PromotionRequest(RollbackRequest):
     )
 
 
+class RebuildRequest(Request):
+    """Build a version of the other tasks' deltas."""
+
+    leave_out: list[Reference] = Field(
+        min_length=1, max_length=1_000, description="Names or ids of the tasks to leave out."
+    )
+    version: Reference | None = Field(
+        default=None,
+        description="The version to leave them out of: a number, `name@3`, `name:alias` or a version's id; without it, "
+        "the one that `latest` names when the job starts.",
+    )
+    expected_parent: Identifier | None = Field(
+        default=None, description="Refuse the job unless `latest` names this version when it starts."
+    )
+    promote: bool = Field(
+        default=True,
+        description="Whether `latest` moves to the new version, if it still names the one that it was asked of.",
+    )
+    timeout_seconds: int | None = Field(
+        default=None, ge=1, le=30 * 86_400, description="The job fails when it has run this long."
+    )
+
+
 class AliasMoveView(View):
     """One move of an alias."""
 
@@ -102,7 +129,11 @@ class MatrixView(View):
     tasks: list[str]
     task_ids: list[str]
     metrics: list[str] = Field(description="By which each task is scored; a share from 0 to 1, higher is better.")
-    versions: list[str] = Field(description="Version ids, in the order in which the tasks were learned.")
+    learned_in: list[int] = Field(description="For each task the row of the version that learned it, from 0.")
+    left_out: list[bool] = Field(
+        description="For each task whether `latest` is without it; the figures are over the others."
+    )
+    versions: list[str] = Field(description="Version ids along the lineage of `latest`, one a row, oldest first.")
     numbers: list[int]
     scores: list[list[float | None]]
     base_scores: list[float | None]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from core.domain.identifiers import SLUG_PATTERN
+from core.domain.jobs import JobKind
 from core.domain.versions import VersionState
 
 SCHEMA_VERSION: Final = 1
@@ -80,10 +81,11 @@ class TaskEntry(_Entry):
 
 
 class JobEntry(_Entry):
-    """The `train` job that left a version."""
+    """The `train` or `rebuild` job that left a version; only the former has a task."""
 
     id: str
-    task_id: str
+    kind: JobKind = JobKind.TRAIN
+    task_id: str | None
     seq: _Count
     params: _Json
     parent_version_id: str
@@ -95,6 +97,12 @@ class JobEntry(_Entry):
     created_ms: _Count
     started_ms: _Count | None
     finished_ms: _Count | None
+
+    @model_validator(mode="after")
+    def _of_a_kind(self) -> Self:
+        if self.kind not in {JobKind.TRAIN, JobKind.REBUILD} or (self.kind is JobKind.TRAIN) is (self.task_id is None):
+            raise ValueError("a version comes of learning a task, or of leaving some out")
+        return self
 
 
 class VersionEntry(_Entry):
@@ -204,7 +212,7 @@ class Lineage(_Entry):
         moves = [move for alias in self.aliases for move in alias.moves]
         used = {name for entry in self.tasks for name in (entry.dataset_id, entry.eval_dataset_id) if name}
         yield "a task", used, datasets
-        yield "a job", {entry.task_id for entry in self.jobs}, tasks
+        yield "a job", {entry.task_id for entry in self.jobs if entry.task_id}, tasks
         ends = {name for entry in self.jobs for name in (entry.parent_version_id, entry.result_version_id)}
         yield "a job", ends, versions
         yield "a version", {entry.task_id for entry in self.versions if entry.task_id}, tasks
@@ -219,13 +227,24 @@ class Lineage(_Entry):
         yield "an event", {entry.subject_id for entry in self.events}, {self.model.id, *jobs, *versions}
 
     def _require_order(self) -> None:
-        chains: dict[str, tuple[str, ...]] = {}
+        chains: dict[str | None, tuple[str, ...]] = {}
         numbers = [entry.number for entry in self.versions]
         if numbers != sorted(set(numbers)) or numbers[0] != 0 or numbers[-1] >= self.model.next_number:
             raise ValueError("the versions are not numbered in order")
         for entry in self.versions:
-            if entry.chain != (() if entry.parent_id is None else (*chains.get(entry.parent_id, ("?",)), entry.id)):
+            if not _stands_on(entry, chains.get(entry.parent_id)):
                 raise ValueError("a version's chain is not its parent's and its own")
             chains[entry.id] = entry.chain
             if (entry.number == 0) is not (entry.manifest_sha256 is None):
                 raise ValueError("every version but the base has a manifest")
+
+
+def _stands_on(entry: VersionEntry, parents: tuple[str, ...] | None) -> bool:
+    """Say whether a version's chain is its parent's and its own; one that learned nothing may leave links out."""
+    if entry.parent_id is None:
+        return entry.chain == ()
+    if parents is None or entry.chain[-1:] != (entry.id,):
+        return False
+    kept = set(entry.chain[:-1])
+    expected = parents if entry.task_id else tuple(link for link in parents if link in kept)
+    return entry.chain[:-1] == expected

@@ -18,14 +18,15 @@ class _Strict(BaseModel):
 
 
 class Provenance(_Strict):
-    """Who made this version, and from what."""
+    """Who made this version, and from what: it learned a task, or is its parent without the tasks in ``left_out``."""
 
     project_id: str
     model_id: str
-    task_id: str
+    task_id: str | None
     job_id: str
     fence: int
     parent_version_id: str
+    left_out: tuple[str, ...] = ()
 
 
 class ModuleSummary(_Strict):
@@ -74,8 +75,9 @@ class Manifest(_Strict):
         base_digest: digest of the base model's tensors (`BaseFacts.digest`).
         chain: SHA-256 of the manifests before this one, in the order in which their deltas are added.
         digest: of all tensors once the chain and this delta are folded into the base.
-        recipe: the effective method and training settings, as the trainer ran them.
-        template: how a row becomes a prompt (`core.datasets.templates.Template` as JSON).
+        recipe: the effective method and training settings, as the trainer ran them; where tasks were left out, those of
+            the last task of the parent, by whose limits all tasks are scored.
+        template: how a row becomes a prompt (`core.datasets.templates.Template` as JSON); empty where none was learned.
         canary: name of the file of logits that a correct load reproduces.
         libraries: versions of the libraries that trained it.
     """

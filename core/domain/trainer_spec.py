@@ -66,6 +66,38 @@ class TrainerSpec(_Strict):
     threads: int
 
 
+class RebuildSpec(_Strict):
+    """One `rebuild` job: the parent's version without some of its tasks.
+
+    Attributes:
+        links: the parent's whole chain, for what the left-out tasks wrote is told by their own artefacts.
+        left_out: ids of the versions whose deltas are left out.
+        recipe: of the last task that the parent learned: all tasks are scored by its limits, as the parent was.
+        tasks: every task of the parent's chain to score, the left-out ones too.
+        provenance: as in `TrainerSpec`; it names no task, but those that were left out.
+    """
+
+    schema_version: Literal[1] = 1
+    base: BaseRef
+    links: tuple[ChainLink, ...]
+    left_out: tuple[str, ...]
+    recipe: dict[str, Any]
+    tasks: tuple[ScoredTask, ...]
+    provenance: dict[str, Any]
+    device: str
+    threads: int
+
+    @property
+    def template(self) -> dict[str, Any]:
+        """How a row becomes a prompt: no row is learned."""
+        return {}
+
+    @property
+    def chain(self) -> tuple[ChainLink, ...]:
+        """The links that stay, in order."""
+        return tuple(link for link in self.links if link.version_id not in self.left_out)
+
+
 class InspectSpec(_Strict):
     """One `inspect` job: read a base model from ``source`` (converted into ``target``) and write ``facts.json``."""
 

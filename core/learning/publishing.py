@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.domain.job_folder import ScoreEvent
 from core.domain.manifest import CANARY_FILE, DELTA_FILE, Manifest, Provenance
-from core.domain.trainer_spec import TrainerSpec
+from core.domain.trainer_spec import RebuildSpec, TrainerSpec
 from core.learning.adapters.state import AdapterState
 from core.storage import durable, manifests
 from core.weights import canary, tensor_files
@@ -45,7 +45,7 @@ class Outcome:
     digest: str
 
 
-def publish(out: Path, outcome: Outcome, *, spec: TrainerSpec, base: LoadedBase) -> str:
+def publish(out: Path, outcome: Outcome, *, spec: TrainerSpec | RebuildSpec, base: LoadedBase) -> str:
     """Write the version's artefact into ``out``, anew, and seal it.
 
     ``base`` holds the new version's weights in its network by now: the canary is taken from it.

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Table, insert, select
 
 from core.domain.identifiers import id_at
-from core.domain.jobs import JobKind, JobState
+from core.domain.jobs import JobState
 from core.domain.lineage import Lineage, VersionEntry, artefact_key
 from core.domain.records import Event, Job
 from core.registry import jobs
@@ -66,7 +66,6 @@ def restore(work: Work, lineage: Lineage, *, project_id: str, base_model_id: str
 
 
 _ENDED: _Values = {
-    "kind": JobKind.TRAIN,
     "state": JobState.SUCCEEDED,
     "cancel_requested": False,
     "pause_requested": False,

@@ -1,5 +1,6 @@
 """A version's chain: the artefacts that are added to its base model, in order."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from core.domain.records import Version
@@ -19,8 +20,19 @@ class ChainDelta:
 
 def deltas(work: Work, version: Version) -> tuple[ChainDelta, ...]:
     """Return the artefacts of a version's chain; empty for ``model@0``."""
-    links = versions.by_id(work, version.chain)
-    return tuple(delta_of(links[link]) for link in version.chain)
+    return artefacts(work, version.chain)
+
+
+def without(work: Work, version: Version, *, left_out: Collection[str]) -> tuple[str, ...]:
+    """Return the links of a version's chain that did not learn one of the tasks ``left_out``, in order."""
+    links = versions.by_id(work, version.chain) if left_out else {}
+    return tuple(link for link in version.chain if not left_out or links[link].task_id not in left_out)
+
+
+def artefacts(work: Work, version_ids: Sequence[str]) -> tuple[ChainDelta, ...]:
+    """Return the artefacts of some published versions, in their order."""
+    found = versions.by_id(work, version_ids)
+    return tuple(delta_of(found[version_id]) for version_id in version_ids)
 
 
 def delta_of(version: Version) -> ChainDelta:

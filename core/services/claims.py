@@ -35,15 +35,16 @@ class BeatAnswer:
 def claim(work: Work, *, owner: str, lease_seconds: float) -> Job | None:
     """Take the oldest queued job whose model is free, or None.
 
-    The job starts from the version that its model's `latest` names; one that expected another ends as failed with
-    ``parent_conflict``, and the next is tried.
+    The job starts from the version that its model's `latest` names, or from the one that it was asked of; one that
+    expected `latest` to name another ends as failed with ``parent_conflict``, and the next is tried.
     """
     while job := queue.next_job(work):
         fence = job.claims + 1 if job.model_id is None else models.next_fence(work, job.model_id)
-        parent = _latest(work, job)
-        if job.expected_parent is None or job.expected_parent == parent:
+        head = _latest(work, job)
+        if job.expected_parent is None or job.expected_parent == head:
+            parent = job.params.get("version_id") or head
             return _start(work, job, owner=owner, fence=fence, lease_seconds=lease_seconds, parent=parent)
-        detail = f"latest named {parent} when the job's turn came"
+        detail = f"latest named {head} when the job's turn came"
         end(work, job, to=JobState.FAILED, actor=owner, code="parent_conflict", detail=detail)
     return None
 
@@ -172,7 +173,7 @@ def _latest(work: Work, job: Job) -> str | None:
 
 def _start(work: Work, job: Job, *, owner: str, fence: int, lease_seconds: float, parent: str | None) -> Job:
     now_ms = work.now_ms()
-    timeout = (job.params.get("recipe") or {}).get("timeout_seconds")
+    timeout = (job.params.get("recipe") or job.params).get("timeout_seconds")
     changes = {
         "owner": owner,
         "fence": fence,
@@ -216,7 +217,8 @@ def _note_progress(work: Work, job: Job, steps: Sequence[job_folder.ProgressEven
     points = [MetricPoint(series=name, step=at.step, value=value) for at in steps for name, value in at.values.items()]
     measures.record_points(work, project_id=job.project_id, job_id=job.id, points=points)
     last = steps[-1]
-    work.count(STEPS, by=max(0, last.step - job.step))
+    if job.kind is JobKind.TRAIN:
+        work.count(STEPS, by=max(0, last.step - job.step))
     progress = {"step": last.step, "total_steps": last.total_steps, "eta_seconds": last.eta_seconds}
     jobs.change(work, job, **progress)
     told_ms = events.last_ms(work, subject_id=job.id, kind="progress")

@@ -98,6 +98,11 @@ def require_memory(work: Work, job: Job, *, limit_bytes: int) -> None:
         raise InvalidError("the task needs too much memory", places=[Place(loc=("spec",), message=message, hint=hint)])
 
 
+def scoring_memory_bytes(facts: BaseFacts, recipe: Recipe) -> float:
+    """Return about what weights and the copies of the adapted ones take, for a job that folds and scores only."""
+    return FLOAT_BYTES * (facts.parameters + ADAPTED_COPIES * _adapted(facts, recipe))
+
+
 def _load(data: Dataset, task: Task, recipe: Recipe) -> _Load:
     training = recipe.training
     rows = data.n_rows if task.eval_dataset_id else max(1, round(data.n_rows * 0.9))

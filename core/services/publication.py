@@ -14,7 +14,8 @@ from core.domain.scores import Score
 from core.domain.versions import VersionState
 from core.registry import aliases, jobs, measures, models, versions
 from core.registry.work import Work
-from core.services.chains import deltas, is_ready
+from core.services import chains
+from core.services.chains import is_ready
 
 _DELTA_FIGURES: Final = {"format", "nnz", "density", "size_bytes", "overlaps"}
 _KEY: Final = re.compile(r"versions/(?P<project>[^/]+)/(?P<model>[^/]+)/(?P<manifest>[0-9a-f]{64})\Z")
@@ -23,10 +24,11 @@ _KEY: Final = re.compile(r"versions/(?P<project>[^/]+)/(?P<model>[^/]+)/(?P<mani
 def publish(
     work: Work, *, job_id: str, fence: int, manifest: Manifest, scores: Sequence[ScoreEvent], artefact: str
 ) -> Version:
-    """Make a finished `train` job's version visible: the job, version, chain, scores and alias move together or not.
+    """Make a finished `train` or `rebuild` job's version visible: the job, version, chain, scores and alias move together or not.
 
     ``artefact`` is the key under which the folder already lies, ``versions/<project>/<model>/<manifest sha256>``.
-    `latest` follows only if it still names the job's parent: a rollback made meanwhile stands.
+    `latest` follows only if it still names the job's parent: a rollback made meanwhile stands. It stays where it is for
+    a rebuilt version that shall be kept aside.
 
     Raises:
         LostLeaseError: another worker holds the job now.
@@ -38,17 +40,23 @@ def publish(
         raise ConflictError("the job shall be cancelled", code="cancel_requested")
     number = models.next_number(work, str(job.model_id))
     parent = _require_parent(work, job)
-    _require_own(work, job, parent=parent, manifest=manifest)
-    made = _version(job, parent, number=number, manifest=manifest, artefact=artefact)
+    kept = chains.without(work, parent, left_out=left_out_by(job))
+    _require_own(work, job, kept=kept, manifest=manifest)
+    made = _version(job, kept, number=number, manifest=manifest, artefact=artefact)
     actor = job.owner or "worker"
     version = versions.add(work, made, actor=actor)
     outcome = {"version_id": version.id, "number": number}
     jobs.move(work, job, to=JobState.SUCCEEDED, actor=actor, changes={"result_version_id": version.id}, data=outcome)
     _store_scores(work, version, scores)
     head = aliases.find(work, model_id=version.model_id, name="latest")
-    if head is not None and head.version_id == parent.id:
+    if head is not None and head.version_id == parent.id and job.params.get("promote", True):
         aliases.point(work, name="latest", at=version, actor=actor, reason="published")
     return version
+
+
+def left_out_by(job: Job) -> tuple[str, ...]:
+    """Return the ids of the tasks that a `rebuild` job leaves out; of any other job, none."""
+    return tuple(job.params.get("left_out", ()))
 
 
 def model_of(artefact: str) -> str | None:
@@ -84,10 +92,11 @@ def mark_corrupt(work: Work, *, version_id: str, reason: str) -> Version:
 
 
 def _ready_ancestor(work: Work, version: Version) -> Version:
-    """Return the nearest ancestor that can answer; ``model@0``, the base itself, always can."""
+    """Return the nearest ancestor that can answer and knows no task that was left out; ``model@0`` always can."""
+    known = set(version.chain)
     while version.parent_id is not None:
         version = versions.get(work, version.parent_id)
-        if is_ready(work, version):
+        if known.issuperset(version.chain) and is_ready(work, version):
             break
     return version
 
@@ -99,17 +108,18 @@ def _require_parent(work: Work, job: Job) -> Version:
     return parent
 
 
-def _require_own(work: Work, job: Job, *, parent: Version, manifest: Manifest) -> None:
-    """Refuse the artefact of another job, claim or parent: files may be mixed up, rows must not be."""
-    claimed = (job.project_id, job.model_id, job.task_id, job.id, job.fence, job.parent_version_id)
+def _require_own(work: Work, job: Job, *, kept: Sequence[str], manifest: Manifest) -> None:
+    """Refuse the artefact of another job, claim or chain: files may be mixed up, rows must not be."""
+    claimed = (job.project_id, job.model_id, job.task_id, job.id, job.fence, job.parent_version_id, left_out_by(job))
     told = manifest.provenance
-    named = (told.project_id, told.model_id, told.task_id, told.job_id, told.fence, told.parent_version_id)
-    chain = tuple(link.manifest_sha256 for link in deltas(work, parent))
+    of_job = (told.project_id, told.model_id, told.task_id, told.job_id, told.fence)
+    named = (*of_job, told.parent_version_id, told.left_out)
+    chain = tuple(link.manifest_sha256 for link in chains.artefacts(work, kept))
     if named != claimed or manifest.chain != chain:
         raise CorruptError("the manifest is not this job's")
 
 
-def _version(job: Job, parent: Version, *, number: int, manifest: Manifest, artefact: str) -> Version:
+def _version(job: Job, kept: Sequence[str], *, number: int, manifest: Manifest, artefact: str) -> Version:
     key = _KEY.match(artefact)
     if key is None or (key["project"], key["model"]) != (job.project_id, job.model_id):
         raise CorruptError("the artefact's key is not this model's")
@@ -117,14 +127,14 @@ def _version(job: Job, parent: Version, *, number: int, manifest: Manifest, arte
     return Version(
         id=version_id,
         project_id=job.project_id,
-        model_id=parent.model_id,
+        model_id=str(job.model_id),
         number=number,
-        parent_id=parent.id,
+        parent_id=job.parent_version_id,
         task_id=job.task_id,
         job_id=job.id,
         fence=job.fence,
         state=VersionState.READY,
-        chain=(*parent.chain, version_id),
+        chain=(*kept, version_id),
         manifest_sha256=key["manifest"],
         artefact=artefact,
         digest=manifest.digest,

@@ -73,7 +73,7 @@ def submit(work: Work, *, project_id: str, submission: TaskSubmission, dispatche
     require_model(work, project_id=project_id, reference=model.id)  # now locked: it may have been deleted meanwhile
     if tasks.find_named(work, model_id=model.id, name=submission.name):
         raise ConflictError("a task of this model has this name", code="name_taken")
-    _require_parent(work, model, expected=submission.expected_parent)
+    require_head(work, model, expected=submission.expected_parent)
     task = tasks.add(
         work,
         task_id=new_id("task"),
@@ -126,6 +126,22 @@ def page(
     return tasks.page(work, project_id=project_id, model_id=model_id, cursor=Cursor(limit, after, order))
 
 
+def require_head(work: Work, model: Model, *, expected: str | None) -> None:
+    """Check that `latest` names what the caller expects; None expects nothing.
+
+    Raises:
+        InvalidError: it is a version of another model.
+        ConflictError: ``parent_conflict``: `latest` names another one.
+    """
+    if expected is not None and _is_of_another(work, model, version_id=expected):
+        places = [Place(loc=("expected_parent",), message="is a version of another model")]
+        raise InvalidError("a task starts from a version of its own model", places=places)
+    head = aliases.find(work, model_id=model.id, name="latest")
+    if expected is not None and (head is None or head.version_id != expected):
+        current = head.version_id if head else "nothing"
+        raise ConflictError(f"latest now names {current}", code="parent_conflict")
+
+
 def _plan(work: Work, model: Model, submission: TaskSubmission) -> _Plan:
     spec = _with_defaults(model.method, submission.spec)
     train, held_out = _files(work, model.project_id, submission)
@@ -171,16 +187,6 @@ def _hold_files(work: Work, project_id: str, submission: TaskSubmission) -> None
     for dataset_id in sorted(filter(None, {submission.dataset_id, submission.eval_dataset_id})):
         dataset_rows.lock(work, dataset_id)
         datasets.get(work, project_id=project_id, dataset_id=dataset_id)
-
-
-def _require_parent(work: Work, model: Model, *, expected: str | None) -> None:
-    if expected is not None and _is_of_another(work, model, version_id=expected):
-        places = [Place(loc=("expected_parent",), message="is a version of another model")]
-        raise InvalidError("a task starts from a version of its own model", places=places)
-    head = aliases.find(work, model_id=model.id, name="latest")
-    if expected is not None and (head is None or head.version_id != expected):
-        current = head.version_id if head else "nothing"
-        raise ConflictError(f"latest now names {current}", code="parent_conflict")
 
 
 def _is_of_another(work: Work, model: Model, *, version_id: str) -> bool:

@@ -82,7 +82,7 @@ def build(work: Work, *, job: Job) -> StagingPlan:
         train_sha256=own.train_sha256,
         train_container=own.train_container,
         eval_sha256=own.eval_sha256,
-        tasks=(*_learned(work, parent), own),
+        tasks=(*learned(work, parent), own),
         provenance={
             "project_id": job.project_id,
             "model_id": job.model_id,
@@ -96,13 +96,13 @@ def build(work: Work, *, job: Job) -> StagingPlan:
     )
 
 
-def _learned(work: Work, parent: Version) -> tuple[StagedTask, ...]:
-    """Return the tasks of the parent's chain, in the order in which they were learned."""
+def learned(work: Work, parent: Version) -> tuple[StagedTask, ...]:
+    """Return the tasks of the parent's chain that can be scored, in the order in which they were learned."""
     found = versions.by_id(work, parent.chain)
     task_ids = [found[link].task_id for link in parent.chain]
     known = tasks.by_id(work, [task_id for task_id in task_ids if task_id])
-    learned = [known[task_id] for task_id in task_ids if task_id]
-    return tuple(_staged(work, task) for task in learned if _is_scored(work, task))
+    ordered = [known[task_id] for task_id in task_ids if task_id]
+    return tuple(_staged(work, task) for task in ordered if _is_scored(work, task))
 
 
 def _is_scored(work: Work, task: Task) -> bool:

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
+from strata.cli import rebuilding
 from strata.cli.output import facts, print_json, print_rows, table
 from strata.cli.session import AsJson, session_of
 from strata.client.results import Model, ScoreMatrix
@@ -73,6 +74,9 @@ def matrix(context: typer.Context, model: Name, *, as_json: AsJson = False) -> N
     print_matrix(session.results, found)
 
 
+app.command("rebuild")(rebuilding.rebuild)
+
+
 def print_matrix(console: Console, found: ScoreMatrix) -> None:
     """Print the score matrix: a row a version, a column a task, and the figures of continual learning."""
     rows: list[Sequence[object]] = [("base", *found.base_scores, None)]
@@ -81,9 +85,11 @@ def print_matrix(console: Console, found: ScoreMatrix) -> None:
     for index, scores in enumerate(found.scores):
         density = found.density[index] if index < len(found.density) else None
         share = None if density is None else f"{density:.4%}"
-        rows.append((f"after {found.tasks[index]}", *scores, share))
+        rows.append((_row_name(found, index), *scores, share))
     metric = "score" if set(found.metrics) - {"exact_match"} else "exact match"
-    table(console, (f"{metric} on", *found.tasks, "delta density"), rows)
+    gone = found.left_out or [False] * len(found.tasks)
+    columns = [f"{task} (left out)" if out else task for task, out in zip(found.tasks, gone, strict=True)]
+    table(console, (f"{metric} on", *columns, "delta density"), rows)
     facts(
         console,
         [
@@ -93,6 +99,13 @@ def print_matrix(console: Console, found: ScoreMatrix) -> None:
             ("plasticity", found.plasticity),
         ],
     )
+
+
+def _row_name(found: ScoreMatrix, index: int) -> str:
+    """Return what the version of a row came of: of learning a task, or of leaving some out."""
+    learned_in = found.learned_in or range(len(found.tasks))
+    learned = [task for task, row in zip(found.tasks, learned_in, strict=True) if row == index]
+    return f"after {learned[0]}" if learned else f"rebuilt, version {found.numbers[index]}"
 
 
 def _show(console: Console, model: Model) -> None:

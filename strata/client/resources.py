@@ -1,11 +1,11 @@
 """The calls on what is kept: base models, models, datasets, versions, evaluations and methods."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from strata.client.results import BaseModelInfo, Dataset, Method, Model, ScoreMatrix, Version
+from strata.client.results import BaseModelInfo, Dataset, Job, Method, Model, ScoreMatrix, Version
 from strata.client.transport import Transport
 from strata.client.uploads import Rows, upload
 
@@ -119,6 +119,29 @@ class Versions:
     def delete(self, version: str) -> None:
         """Delete one that no alias, version or open job needs."""
         self._http.call("DELETE", f"/v1/versions/{_part(version)}")
+
+    def rebuild(
+        self,
+        model: str,
+        *,
+        leave_out: Sequence[str],
+        version: str | None = None,
+        expected_parent: str | None = None,
+        promote: bool = True,
+        timeout_seconds: int | None = None,
+    ) -> Job:
+        """Queue a job that builds a version without some tasks, by names or ids, of `latest` or of ``version``.
+
+        Its ``rebuild`` says, once it is over, what that changed; ``promote=False`` leaves `latest` where it is.
+        """
+        body = {
+            "leave_out": list(leave_out),
+            "version": version,
+            "expected_parent": expected_parent,
+            "promote": promote,
+            "timeout_seconds": timeout_seconds,
+        }
+        return self._http.one(Job, "POST", f"/v1/models/{_part(model)}/versions", json=_given(body))
 
     def lineage(self, model: str) -> dict[str, Any]:
         """Return the graph of the model's versions and tasks."""

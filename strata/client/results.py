@@ -104,6 +104,37 @@ class JobFault(Result):
     detail: str | None = None
 
 
+class LeftOut(Result):
+    """A task that was left out."""
+
+    task_id: str
+    task: str
+
+
+class Comparison(Result):
+    """One task's score before and after; ``low`` and ``high`` bound the difference where the same rows were measured."""
+
+    task_id: str
+    task: str
+    left_out: bool = False
+    metric: str
+    before: float | None = None
+    after: float | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n_rows: int | None = None
+
+
+class Rebuild(Result):
+    """What a rebuilt version leaves out, what that changed, and where traces of the left-out tasks may remain."""
+
+    left_out: Sequence[LeftOut] = ()
+    learned_on_top: Sequence[str] = ()
+    traces_in: Sequence[str] = ()
+    comparison: Sequence[Comparison] = ()
+
+
 class Job(Result):
     """One execution. It ends in one of `TERMINAL_STATES`; ``result_version`` names what it left and ``try_it`` asks it."""
 
@@ -120,6 +151,7 @@ class Job(Result):
     result_version_id: str | None = None
     result_version: str | None = None
     try_it: str | None = None
+    rebuild: Rebuild | None = None
     error: JobFault | None = None
     created_at: str | None = None
     started_at: str | None = None
@@ -174,6 +206,7 @@ class Version(Result):
     chain: Sequence[str] = ()
     digest: str | None = None
     delta: Mapping[str, Any] | None = None
+    rebuild: Rebuild | None = None
     aliases: Sequence[str] = ()
     created_at: str | None = None
 
@@ -200,13 +233,18 @@ class AliasMove(Result):
 
 
 class ScoreMatrix(Result):
-    """``scores[i][t]``: the score on task ``t`` after task ``i`` was learned, by ``metrics[t]``; None above the diagonal.
+    """``scores[i][t]``: the score on task ``t`` of the ``i``-th version, by ``metrics[t]``; None where not measured.
+
+    Unless tasks were left out (``left_out``), the i-th version learned the i-th task; ``learned_in`` says which did.
 
     OA, BWT, forgetting and plasticity as in Chaudhry et al. 2018 (arXiv 1801.10112); None where too few tasks exist.
     """
 
     tasks: Sequence[str]
     versions: Sequence[str]
+    numbers: Sequence[int] = ()
+    learned_in: Sequence[int] = ()
+    left_out: Sequence[bool] = ()
     scores: Sequence[Sequence[float | None]]
     base_scores: Sequence[float | None] = ()
     base_option_scores: Sequence[float | None] = ()

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TextIO
@@ -47,8 +48,17 @@ class EventLog:
                 self.file.flush()
 
 
+Stopping = Callable[[], bool]
+Computation = Callable[[JobFolder, EventLog, Stopping], None]
+
+
 def main(arguments: list[str]) -> int:
-    """Run the job of a folder and return the exit code."""
+    """Learn the task of a job's folder and return the exit code."""
+    return run(_learn, arguments)
+
+
+def run(compute: Computation, arguments: list[str]) -> int:
+    """Run a computation on the job's folder that ``arguments`` name, and return the exit code that says how it ended."""
     lifeline.hold()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -56,8 +66,7 @@ def main(arguments: list[str]) -> int:
     with folder.events.open("a", encoding="utf-8") as file:
         report = EventLog(file, muted=os.environ.get("RANK", "0") != "0")
         try:
-            spec = TrainerSpec.model_validate_json(folder.spec.read_bytes())
-            _learn(spec, folder, report, stop)
+            compute(folder, report, stop.is_set)
         except Exception as error:  # the process ends here: its exit code must say why
             code = exit_code_of(error)
             if code is None:
@@ -87,10 +96,11 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     return next((code for kinds, code in codes.items() if isinstance(error, kinds)), None)
 
 
-def _learn(spec: TrainerSpec, folder: JobFolder, report: EventLog, stop: threading.Event) -> None:
+def _learn(folder: JobFolder, report: EventLog, stopping: Stopping) -> None:
+    spec = TrainerSpec.model_validate_json(folder.spec.read_bytes())
     from core.learning.task_run import TaskRun
 
-    TaskRun.open(spec, folder, report=report, stopping=stop.is_set).run()
+    TaskRun.open(spec, folder, report=report, stopping=stopping).run()
 
 
 def _detail(code: ExitCode, error: BaseException) -> str:

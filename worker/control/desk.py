@@ -9,6 +9,7 @@ from core.domain.job_folder import Event, ScoreEvent
 from core.domain.manifest import Manifest
 from core.domain.records import Job
 from core.services.claims import BeatAnswer
+from core.services.rebuild_plans import RebuildPlan
 from core.services.trainer_specs import StagingPlan
 
 
@@ -63,11 +64,14 @@ class Desk(Protocol):
     def plan(self, claim: Claim) -> StagingPlan:
         """Return what a `train` job needs in its folder."""
 
+    def rebuild_plan(self, claim: Claim) -> RebuildPlan:
+        """Return what a `rebuild` job needs in its folder."""
+
     def base_source(self, claim: Claim) -> tuple[str, str]:
         """Return name and source of the base model that an `inspect` job reads."""
 
     def publish(self, claim: Claim, *, manifest: Manifest, scores: Sequence[ScoreEvent], artefact: str) -> None:
-        """Make the version of a finished `train` job visible; ``artefact`` is where its folder already lies.
+        """Make the version of a finished `train` or `rebuild` job visible; ``artefact`` is where its folder already lies.
 
         Raises:
             ConflictError: cancelling was asked for first, or the parent is no longer ready.

@@ -8,6 +8,7 @@ from worker.control.context import WorkerContext
 from worker.control.desk import Claim
 from worker.control.heart import Heart
 from worker.control.inspect_jobs import InspectJobs
+from worker.control.rebuild_jobs import RebuildJobs
 from worker.control.train_jobs import TrainJobs
 
 
@@ -39,5 +40,6 @@ class Kind(Protocol):
 
 KINDS: Final[dict[JobKind, Kind]] = {
     JobKind.TRAIN: TrainJobs(),
+    JobKind.REBUILD: RebuildJobs(),
     JobKind.INSPECT: InspectJobs(),
 }

@@ -6,8 +6,9 @@ from core.domain.base_facts import BaseFacts
 from core.domain.job_folder import Event, ScoreEvent
 from core.domain.manifest import Manifest
 from core.registry.work import Registry
-from core.services import base_models, claims, idempotency, trainer_specs, versions
+from core.services import base_models, claims, idempotency, rebuild_plans, trainer_specs, versions
 from core.services.claims import BeatAnswer
+from core.services.rebuild_plans import RebuildPlan
 from core.services.trainer_specs import StagingPlan
 from worker.control.desk import Claim
 
@@ -81,6 +82,11 @@ class RegistryDesk:
         with self._registry.read() as work:
             return trainer_specs.build(work, job=claim.job)
 
+    def rebuild_plan(self, claim: Claim) -> RebuildPlan:
+        """Return what a `rebuild` job needs in its folder."""
+        with self._registry.read() as work:
+            return rebuild_plans.build(work, job=claim.job)
+
     def base_source(self, claim: Claim) -> tuple[str, str]:
         """Return name and source of the base model that an `inspect` job reads."""
         with self._registry.read() as work:
@@ -88,7 +94,7 @@ class RegistryDesk:
         return base.name, base.source
 
     def publish(self, claim: Claim, *, manifest: Manifest, scores: Sequence[ScoreEvent], artefact: str) -> None:
-        """Make the version of a finished `train` job visible."""
+        """Make the version of a finished `train` or `rebuild` job visible."""
         with self._registry.write() as work:
             versions.publish(
                 work,

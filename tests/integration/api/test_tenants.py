@@ -32,6 +32,7 @@ BODIES: dict[str, Any] = {
     "PATCH /v1/projects/{project_id}": {"max_open_jobs": 7},
     "PUT /v1/models/{model}/aliases/{alias}": {"version": "0"},
     "POST /v1/models/{model}/rollback": {"version": "0"},
+    "POST /v1/models/{model}/versions": {"leave_out": ["letters"]},
 }
 REQUEST_ID = {"X-Request-Id": "req-of-the-test"}
 Answer = tuple[int, str, dict[str, str]]

@@ -126,6 +126,33 @@ def test_a_watched_task_ends_with_its_version_and_keeps_stdout_clean(
     assert "training  step 5/10  loss 1.250  sparsity 50.0%  1m05s left" in told.stderr
 
 
+def test_a_rebuild_is_watched_to_the_account_of_what_was_lost(service: FakeService, run: Run) -> None:
+    account = {
+        "left_out": [{"task_id": "task_1", "task": "desk"}],
+        "learned_on_top": ["codes"],
+        "traces_in": ["input_moments"],
+        "comparison": [
+            {"task_id": "task_1", "task": "desk", "left_out": True, "metric": "exact_match", "before": 0.9, "after": 0.1, "difference": -0.8, "low": -0.9, "high": -0.7},
+            {"task_id": "task_2", "task": "codes", "left_out": False, "metric": "exact_match", "before": 0.8, "after": 0.8, "difference": 0.0},
+        ],
+    }  # fmt: skip
+    service.on("POST /v1/models/m/versions", job(kind="rebuild", rebuild=account), status=202)
+    service.on("GET /v1/jobs/job_1", job("succeeded", kind="rebuild", result_version="m@3", rebuild=account))
+    told = run("models", "rebuild", "m", "--leave-out", "desk", "--leave-out", "task_9", "--aside", "--watch")
+    assert told.exit_code == 0, told.stderr
+    assert service.sent(0) == {"leave_out": ["desk", "task_9"], "promote": False}
+    assert "desk (left out)" in told.stdout
+    assert "-0.800 [-0.900, -0.700]" in told.stdout
+    assert "learned on top of what was left out, and as it was: codes" in told.stdout
+    assert "still in the method's memory: input_moments" in told.stdout
+    as_json = run("models", "rebuild", "m", "--leave-out", "desk", "--json")
+    assert json.loads(as_json.stdout)["rebuild"] == account | {
+        "comparison": [
+            line | {"n_rows": None, "low": line.get("low"), "high": line.get("high")} for line in account["comparison"]
+        ]
+    }
+
+
 def test_a_watched_job_that_fails_exits_with_1(service: FakeService, run: Run) -> None:
     service.on("GET /v1/jobs/job_1", job("failed", error={"code": "out_of_memory", "detail": "no memory left"}))
     told = run("jobs", "watch", "job_1")

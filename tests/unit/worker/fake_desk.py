@@ -11,6 +11,7 @@ from core.domain.jobs import JobKind, JobState
 from core.domain.manifest import Manifest
 from core.domain.records import Job
 from core.services.claims import BeatAnswer
+from core.services.rebuild_plans import RebuildPlan
 from core.services.trainer_specs import StagedTask, StagingPlan
 from worker.control.context import Timings
 from worker.control.desk import Claim
@@ -177,6 +178,10 @@ class FakeDesk:
                 "parent_version_id": "ver_0",
             },
         )
+
+    def rebuild_plan(self, claim: Claim) -> RebuildPlan:
+        del claim
+        raise AssertionError("nobody asks for a rebuild here")
 
     def base_source(self, claim: Claim) -> tuple[str, str]:
         del claim

@@ -31,3 +31,12 @@ def test_no_figure_is_drawn_from_cells_that_were_not_measured() -> None:
 def test_nothing_learned_has_no_figures(figure: object) -> None:
     assert callable(figure)
     assert figure(()) is None
+
+
+def test_after_tasks_were_left_out_the_last_task_too_may_have_been_forgotten() -> None:
+    # Learned in rows 0 and 1; row 2 is of the version that leaves a third task out.
+    rebuilt = ((0.9, None), (0.8, 0.7), (0.6, 0.5))
+    assert overall_accuracy(rebuilt) == pytest.approx(0.55)
+    assert backward_transfer(rebuilt, [0, 1]) == pytest.approx(((0.6 - 0.9) + (0.5 - 0.7)) / 2)
+    assert forgetting(rebuilt, [0, 1]) == pytest.approx(((0.9 - 0.6) + (0.7 - 0.5)) / 2)
+    assert plasticity(rebuilt, [0, 1]) == pytest.approx(0.8)
