@@ -2,12 +2,13 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final
 
 import anyio.to_thread
 import structlog
 from anyio import CapacityLimiter
+from starlette.responses import StreamingResponse
 
 from api import errors
 from api.context import Context
@@ -17,6 +18,8 @@ from core.domain.errors import StrataError
 from core.services import generation, keys, models, versions
 
 log = structlog.get_logger(__name__)
+
+Pieces = Iterator[dict[str, Any]]
 
 _DONE: Final = b"data: [DONE]\n\n"
 # A key that is revoked while an answer is written is noticed this much later at most.
@@ -42,13 +45,21 @@ class Generation:
         """Return the whole answer."""
         return await anyio.to_thread.run_sync(self._answer, body, limiter=self._limiter)
 
-    async def stream(self, body: GenerationRequest, *, path: str, request_id: str) -> AsyncIterator[bytes]:
+    async def stream(
+        self, body: GenerationRequest, *, path: str, request_id: str, told: Callable[[Pieces], Pieces] = iter
+    ) -> AsyncIterator[bytes]:
         """Return the answer as server-sent events, once its first piece is there.
+
+        Args:
+            body: what is asked.
+            path: of the request, for errors inside the stream.
+            request_id: of the request, as well.
+            told: how the engine's pieces are told; nothing may come before the first of them.
 
         Raises:
             StrataError: before the first piece; later errors are told inside the stream.
         """
-        pieces = await anyio.to_thread.run_sync(self._open, body, limiter=self._limiter)
+        pieces = told(await anyio.to_thread.run_sync(self._open, body, limiter=self._limiter))
         first = await anyio.to_thread.run_sync(next, pieces, None, limiter=self._limiter)
         return self._frames(first, pieces, path=path, request_id=request_id)
 
@@ -100,6 +111,11 @@ class Generation:
                 model = models.get(work, project_id=self._project_id, reference=version.model_id)
             self._names[version_id] = f"{model.name}@{version.number}"
         return self._names[version_id]
+
+
+def as_stream(frames: AsyncIterator[bytes]) -> StreamingResponse:
+    """Return the answer that carries server-sent events, which no proxy on the way shall hold back."""
+    return StreamingResponse(frames, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 def _frame(content: dict[str, Any]) -> bytes:

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from anyio import CapacityLimiter
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from api import bodies
 from api.dependencies import Ctx, Known
-from api.generations import Generation
+from api.generations import Generation, as_stream
 from api.schemas.generation import GenerationRequest, GenerationView
 
 router = APIRouter(tags=["generation"])
@@ -28,4 +28,4 @@ async def generate(
     if not body.stream:
         return GenerationView.model_validate(await generation.answer(body))
     frames = await generation.stream(body, path=request.url.path, request_id=request.state.request_id)
-    return StreamingResponse(frames, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return as_stream(frames)
