@@ -4,7 +4,10 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
+from starlette.responses import Response
+
 from api.context import Context
+from api.idempotency import Once, content_of
 from api.multipart import ReceivedFile
 from core.domain.errors import ConflictError, MissingError
 from core.domain.ports import BlobStore
@@ -12,6 +15,7 @@ from core.domain.records import Dataset
 from core.registry import datasets as dataset_rows
 from core.registry.work import Registry, Work
 from core.services import datasets
+from core.services.idempotency import Answer
 
 T = TypeVar("T")
 
@@ -60,6 +64,39 @@ def keep(
         if not _is_stored(blobs, file):
             _adopt(blobs, file)
     return result
+
+
+def keep_one(
+    context: Context,
+    files: Mapping[str, ReceivedFile],
+    *,
+    project_id: str,
+    once: Once,
+    shown: Callable[[Dataset], Answer],
+) -> Response:
+    """Keep the part `file` as a dataset and answer with it, once."""
+    content = content_of(None, files)
+    if known := once.recall(content):
+        return known
+
+    def change(work: Work, stored: Mapping[str, Dataset]) -> Response:
+        return once.settle(work, lambda _: shown(stored["file"]), content=content)
+
+    return store(context, files, project_id=project_id, then=change)
+
+
+def delete(context: Context, *, project_id: str, dataset_id: str) -> None:
+    """Delete a dataset that no task uses, and its bytes with it unless they are another dataset's too.
+
+    Raises:
+        MissingError: ``dataset_not_found``.
+        ConflictError: ``dataset_in_use``.
+    """
+    with context.registry.write() as work:
+        row = datasets.get(work, project_id=project_id, dataset_id=dataset_id)
+        is_unused = datasets.delete(work, project_id=project_id, dataset_id=dataset_id)
+    if is_unused:
+        remove_unused(context.registry, context.blobs, sha256=row.sha256)
 
 
 def rehearse(

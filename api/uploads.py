@@ -19,12 +19,14 @@ from core.services import datasets
 from core.storage import space
 
 F = TypeVar("F", bound=TaskFields)
+# Format of a file, and a digest of each of its rows.
+_Rows = tuple[str, Sequence[int]]
 
 TEXTS: Final = ("model", "name", "spec", "dataset_id", "eval_dataset_id", "expected_parent", "dry_run")
 _FLAGS: Final = {"true": True, "false": False}
 FILES: Final = ("file", "eval_file")
 
-_FILE_SCHEMA: Final = {
+FILE_SCHEMA: Final = {
     "type": "string",
     "format": "binary",
     "description": "JSON Lines, CSV or Parquet, by the part's media type or else its file name.",
@@ -32,7 +34,8 @@ _FILE_SCHEMA: Final = {
 _TEXT_SCHEMA: Final = {"type": "string"}
 
 
-def _multipart(properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
+def multipart_body(properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
+    """Return how OpenAPI describes a form of these parts."""
     schema = {"type": "object", "additionalProperties": False, "required": [*required], "properties": {**properties}}
     return {"multipart/form-data": {"schema": schema}}
 
@@ -43,10 +46,10 @@ _SHA256_SCHEMA: Final = {
     "pattern": "^[0-9a-f]{64}$",
     "description": "Of the file, in hex: another file is refused.",
 }
-DATASET_PARTS: Final = {"file": _FILE_SCHEMA, "sha256": _SHA256_SCHEMA}
-DATASET_BODY: Final = {"requestBody": {"required": True, "content": _multipart(DATASET_PARTS, ["file"])}}
+DATASET_PARTS: Final = {"file": FILE_SCHEMA, "sha256": _SHA256_SCHEMA}
+DATASET_BODY: Final = {"requestBody": {"required": True, "content": multipart_body(DATASET_PARTS, ["file"])}}
 _FORM: Final = {
-    **dict.fromkeys(FILES, _FILE_SCHEMA),
+    **dict.fromkeys(FILES, FILE_SCHEMA),
     **dict.fromkeys(TEXTS, _TEXT_SCHEMA),
     "spec": {"type": "string", "description": "A TaskSpec as JSON."},
     "dry_run": {"type": "string", "enum": [*_FLAGS]},
@@ -54,7 +57,7 @@ _FORM: Final = {
 
 
 def _task_body(request: type[TaskFields], required: Sequence[str]) -> dict[str, Any]:
-    content = {**_multipart(_FORM, required), **bodies.described(request)["requestBody"]["content"]}
+    content = {**multipart_body(_FORM, required), **bodies.described(request)["requestBody"]["content"]}
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -88,6 +91,20 @@ def require_file(received: Form) -> Mapping[str, ReceivedFile]:
     if "sha256" in received.texts:
         _require_sha256(received.files["file"], _text("sha256", received.texts["sha256"]))
     return received.files
+
+
+def require_word(received: Form, part: str, allowed: Sequence[str]) -> str:
+    """Return the text of a part that must be one of a few words.
+
+    Raises:
+        InvalidError: it is missing, or another word.
+    """
+    if part not in received.texts:
+        raise _missing(part, "the part is missing")
+    word = _text(part, received.texts[part])
+    if word not in allowed:
+        raise _missing(part, f"must be {' or '.join(allowed)}: nothing else is kept here")
+    return word
 
 
 def task_fields(received: Form, *, kind: type[F]) -> F:
@@ -124,15 +141,24 @@ def check_evaluation(
         return
     train = _side(context, files.get("file"), fields.dataset_id, project_id=project_id)
     evaluation = _side(context, files.get("eval_file"), fields.eval_dataset_id, project_id=project_id)
+    _require_apart(train, evaluation, part=part)
+
+
+def check_stored_evaluation(context: Context, dataset_id: str, eval_dataset_id: str, *, project_id: str) -> None:
+    """Do what `check_evaluation` does, for two datasets that are already here."""
+    train = _side(context, None, dataset_id, project_id=project_id)
+    evaluation = _side(context, None, eval_dataset_id, project_id=project_id)
+    _require_apart(train, evaluation, part="eval_dataset_id")
+
+
+def _require_apart(train: _Rows, evaluation: _Rows, *, part: str) -> None:
     if train[0] != evaluation[0]:
         message = f"the rows are of another format than the training rows: {evaluation[0]}, not {train[0]}"
         raise InvalidError(message, code="invalid_dataset", places=[Place(loc=(part,), message=message)])
     refuse_leak(train[1], evaluation[1], part=part)
 
 
-def _side(
-    context: Context, file: ReceivedFile | None, dataset_id: str | None, *, project_id: str
-) -> tuple[str, Sequence[int]]:
+def _side(context: Context, file: ReceivedFile | None, dataset_id: str | None, *, project_id: str) -> _Rows:
     if file is not None:
         return file.report.format or "", file.digests
     row = _stored(context, dataset_id or "", project_id=project_id)

@@ -1,6 +1,5 @@
 """`/v1/datasets`: examples, before and beside any task."""
 
-from collections.abc import Mapping
 from itertools import islice
 from typing import Annotated
 
@@ -8,10 +7,8 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api import bodies, storing, uploads, views
-from api.context import Context
 from api.dependencies import Ctx, Named, Paging, Project, Whole
-from api.idempotency import Once, OnceOnly, answer, content_of
-from api.multipart import ReceivedFile
+from api.idempotency import OnceOnly, answer
 from api.schemas.base import ListView, listed
 from api.schemas.datasets import DatasetView, PreviewRow, PreviewView, ReportView, Span
 from api.schemas.models import DeletedView
@@ -19,8 +16,8 @@ from core.datasets import materialise, templates
 from core.datasets.containers import container
 from core.datasets.example import Conversation, Document, Rendered
 from core.domain.records import Dataset
-from core.registry.work import Work
 from core.services import datasets
+from core.services.idempotency import Answer
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 
@@ -33,7 +30,7 @@ async def upload(request: Request, context: Ctx, project: Project, once: OnceOnl
     bodies.require_form(request)
     with uploads.form(context, files=("file",), texts=("sha256",)) as reader:
         files = uploads.require_file(await reader.read(request))
-        return await run_in_threadpool(_store, context, files, project_id=project, once=once)
+        return await run_in_threadpool(storing.keep_one, context, files, project_id=project, once=once, shown=_made)
 
 
 @router.get("")
@@ -85,25 +82,12 @@ def preview(
 @router.delete("/{dataset_id}")
 def delete(dataset_id: Named, context: Ctx, project: Project) -> DeletedView:
     """Delete a dataset that no task uses."""
-    with context.registry.write() as work:
-        row = datasets.get(work, project_id=project, dataset_id=dataset_id)
-        is_unused = datasets.delete(work, project_id=project, dataset_id=dataset_id)
-    if is_unused:
-        storing.remove_unused(context.registry, context.blobs, sha256=row.sha256)
-    return DeletedView(id=row.id, object="dataset")
+    storing.delete(context, project_id=project, dataset_id=dataset_id)
+    return DeletedView(id=dataset_id, object="dataset")
 
 
-def _store(context: Context, files: Mapping[str, ReceivedFile], *, project_id: str, once: Once) -> Response:
-    content = content_of(None, files)
-    if known := once.recall(content):
-        return known
-
-    def change(work: Work, stored: Mapping[str, Dataset]) -> Response:
-        row = stored["file"]
-        made = answer(201, views.dataset(row), {"Location": f"/v1/datasets/{row.id}"})
-        return once.settle(work, lambda _: made, content=content)
-
-    return storing.store(context, files, project_id=project_id, then=change)
+def _made(row: Dataset) -> Answer:
+    return answer(201, views.dataset(row), {"Location": f"/v1/datasets/{row.id}"})
 
 
 def _preview_row(n: int, rendered: Rendered) -> PreviewRow:
