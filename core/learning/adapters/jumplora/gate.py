@@ -24,30 +24,40 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.learning.adapters.factors import row_blocks
+from core.learning.adapters.jumplora.scratch import scratch
 
 
-def product(b_OR: Tensor, a_RI: Tensor) -> Tensor:
-    """Return ``B A`` in fp32, or wider where the factors are."""
+def product(b_OR: Tensor, a_RI: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Return ``B A`` in fp32, or wider where the factors are; in ``out`` if there is one of that type."""
     wide = torch.promote_types(b_OR.dtype, torch.float32)
     with torch.autocast(b_OR.device.type, enabled=False):
-        return b_OR.detach().to(wide) @ a_RI.detach().to(wide)
+        return torch.mm(b_OR.detach().to(wide), a_RI.detach().to(wide), out=out)
 
 
-def gated(delta_OI: Tensor, tau: float, interpolation: float) -> Tensor:
-    """Return ``gain * Delta``: entries up to ``tau`` in magnitude shrink by ``interpolation``, in a new tensor."""
-    sparse_OI = functional.hardshrink(delta_OI, tau)
+def gated(delta_OI: Tensor, tau: float, interpolation: float, *, out: Tensor | None = None) -> Tensor:
+    """Return ``gain * Delta``: entries up to ``tau`` in magnitude shrink by ``interpolation``; not in place."""
+    sparse_OI = torch.empty_like(delta_OI) if out is None else out
+    torch.ops.aten.hardshrink.out(delta_OI, tau, out=sparse_OI)
     return sparse_OI if interpolation == 1 else torch.lerp(delta_OI, sparse_OI, interpolation, out=sparse_OI)
 
 
-def gated_gradient(grad_OI: Tensor, delta_OI: Tensor, tau: float, interpolation: float) -> Tensor:
-    """Return ``gain * G``, the gradient with respect to Delta, in a new tensor."""
-    sparse_OI: Tensor = torch.ops.aten.hardshrink_backward(grad_OI, delta_OI, tau)
+def gated_gradient(
+    grad_OI: Tensor, delta_OI: Tensor, tau: float, interpolation: float, *, out: Tensor | None = None
+) -> Tensor:
+    """Return ``gain * G``, the gradient with respect to Delta; not in place."""
+    sparse_OI = torch.empty_like(grad_OI) if out is None else out
+    torch.ops.aten.hardshrink_backward.grad_input(grad_OI, delta_OI, tau, grad_input=sparse_OI)
     return sparse_OI if interpolation == 1 else torch.lerp(grad_OI, sparse_OI, interpolation, out=sparse_OI)
 
 
 def threshold_gradient(grad_OI: Tensor, delta_OI: Tensor, tau: float, interpolation: float, bandwidth: float) -> Tensor:
     """Return dL/dtheta of one layer as a scalar tensor."""
-    return _slope(_windows(grad_OI, delta_OI, tau, bandwidth) / delta_OI.numel(), tau, interpolation, bandwidth)
+    return _slope(
+        _windows(grad_OI, delta_OI, tau, bandwidth, torch.empty_like(grad_OI)) / delta_OI.numel(),
+        tau,
+        interpolation,
+        bandwidth,
+    )
 
 
 class Gate(torch.autograd.Function):
@@ -95,11 +105,12 @@ class GatedLinear(torch.autograd.Function):
         x = x.to(dtype)
         ctx.save_for_backward(x, weight_OI, a_RI, b_OR, theta)
         ctx.scale, ctx.interpolation, ctx.bandwidth = scale, interpolation, bandwidth
-        effective_OI = torch.empty_like(weight_OI, dtype=dtype)
+        effective_OI = scratch("effective", (len(weight_OI), weight_OI.shape[1]), dtype=dtype, device=x.device)
         tau = float(theta.exp())
         with torch.autocast(device, enabled=False):
             for rows in row_blocks(weight_OI):
-                update_OI = gated(product(b_OR[rows], a_RI), tau, interpolation)
+                delta_OI, update_OI = _two(b_OR[rows], a_RI)
+                gated(product(b_OR[rows], a_RI, out=delta_OI), tau, interpolation, out=update_OI)
                 torch.add(weight_OI[rows], update_OI, alpha=scale, out=effective_OI[rows])
             return functional.linear(x, effective_OI, None if bias_O is None else bias_O.to(dtype))
 
@@ -112,18 +123,22 @@ class GatedLinear(torch.autograd.Function):
         # Activation checkpointing lets saved tensors be unpacked once alone.
         type_a, type_b = a_RI.dtype, b_OR.dtype
         a_RI, b_OR = a_RI.detach().to(wide), b_OR.detach().to(wide)
-        gradient_OI = (grad.reshape(-1, grad.shape[-1]).T @ x.reshape(-1, x.shape[-1])).to(wide)
-        effective_OI = torch.empty_like(weight_OI, dtype=grad.dtype) if ctx.needs_input_grad[0] else None
+        shape, device = (len(weight_OI), weight_OI.shape[1]), grad.device
+        gradient_OI = scratch("gradient", shape, dtype=grad.dtype, device=device)
+        gradient_OI = torch.mm(grad.reshape(-1, shape[0]).T, x.reshape(-1, shape[1]), out=gradient_OI).to(wide)
+        effective_OI = scratch("effective", shape, dtype=grad.dtype, device=device) if ctx.needs_input_grad[0] else None
         grad_a, grad_b, windows = torch.zeros_like(a_RI), torch.empty_like(b_OR), []
         a_IR = a_RI.T.contiguous()
         for rows in row_blocks(weight_OI):
-            delta_OI = product(b_OR[rows], a_RI)
-            windows.append(_windows(gradient_OI[rows], delta_OI, tau, ctx.bandwidth))
-            block_OI = gated_gradient(gradient_OI[rows], delta_OI, tau, f)
+            delta_OI, block_OI = _two(b_OR[rows], a_RI)
+            product(b_OR[rows], a_RI, out=delta_OI)
+            windows.append(_windows(gradient_OI[rows], delta_OI, tau, ctx.bandwidth, block_OI))
+            gated_gradient(gradient_OI[rows], delta_OI, tau, f, out=block_OI)
             grad_a.addmm_(b_OR[rows].T, block_OI, alpha=ctx.scale)
             torch.mm(block_OI, a_IR, out=grad_b[rows])
             if effective_OI is not None:
-                torch.add(weight_OI[rows], gated(delta_OI, tau, f), alpha=ctx.scale, out=effective_OI[rows])
+                gated(delta_OI, tau, f, out=block_OI)
+                torch.add(weight_OI[rows], block_OI, alpha=ctx.scale, out=effective_OI[rows])
         grad_x = None if effective_OI is None else grad @ effective_OI
         mean = torch.stack(windows).sum() * (ctx.scale / weight_OI.numel())
         slope = _slope(mean, tau, f, ctx.bandwidth).to(theta.dtype).reshape(theta.shape)
@@ -151,11 +166,20 @@ class Tether(torch.autograd.Function):
         return grads[0], torch.zeros_like(theta)
 
 
-def _windows(grad_OI: Tensor, delta_OI: Tensor, tau: float, bandwidth: float) -> Tensor:
+def _two(b_OR: Tensor, a_RI: Tensor) -> tuple[Tensor, Tensor]:
+    """Return memory for the product of the factors, and for what is made of it entry by entry."""
+    wide = torch.promote_types(b_OR.dtype, torch.float32)
+    first, second = (
+        scratch(name, (len(b_OR), a_RI.shape[1]), dtype=wide, device=b_OR.device) for name in ("delta", "block")
+    )
+    return first, second
+
+
+def _windows(grad_OI: Tensor, delta_OI: Tensor, tau: float, bandwidth: float, held_OI: Tensor) -> Tensor:
     """Return the sum of G around tau less that around -tau; both windows are open intervals."""
-    half = bandwidth / 2
-    over: Tensor = torch.ops.aten.hardtanh_backward(grad_OI, delta_OI, tau - half, tau + half).sum()
-    under: Tensor = torch.ops.aten.hardtanh_backward(grad_OI, delta_OI, -tau - half, -tau + half).sum()
+    half, inside = bandwidth / 2, torch.ops.aten.hardtanh_backward.grad_input
+    over: Tensor = inside(grad_OI, delta_OI, tau - half, tau + half, grad_input=held_OI).sum()
+    under: Tensor = inside(grad_OI, delta_OI, -tau - half, -tau + half, grad_input=held_OI).sum()
     return over - under
 
 
