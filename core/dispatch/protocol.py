@@ -28,12 +28,13 @@ def celery_configuration(broker_url: str) -> dict[str, Any]:
         "result_serializer": "json",
         "accept_content": ["json"],
         "task_default_queue": QUEUE,
-        # One supervised trainer at a time, no hints hoarded behind it, a fresh process for the next.
+        # One supervised trainer at a time, no hints hoarded behind it. What must be fresh for the next job is its
+        # trainer, a process of its own; until a new process of the pool is given work, seconds pass.
         "worker_pool": "prefork",
         "worker_concurrency": 1,
         "worker_prefetch_multiplier": 1,
         "worker_disable_prefetch": True,
-        "worker_max_tasks_per_child": 1,
+        "worker_max_tasks_per_child": None,
         # A broker that is away must not slow a publisher, and must not be given up on by a consumer.
         "task_publish_retry": False,
         "broker_connection_timeout": 2,

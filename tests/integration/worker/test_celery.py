@@ -11,6 +11,8 @@ from real_redis import start_redis
 
 from core.dispatch.broker import BrokerDispatcher
 from core.domain.jobs import JobState
+from core.domain.records import Job
+from core.registry import events
 
 # The pairing of production: PostgreSQL and Celery. (The polling worker is tested on both databases.)
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -51,6 +53,15 @@ def test_one_worker_process_finishes_many_jobs(celery_installation: Installation
 
     assert [job.state for job in done] == [JobState.SUCCEEDED] * 4
     assert [job.claims for job in done] == [1] * 4
+    # Until a new process of the pool is given work, seconds pass: all four were one process's.
+    assert len({claimer(celery_installation, job) for job in jobs}) == 1
+
+
+def claimer(installation: Installation, job: Job) -> str:
+    """Return who claimed a job."""
+    with installation.registry.read() as work:
+        told = events.page(work, subject_id=job.id, after=0, limit=100).data
+    return next(event.actor for event in told if event.to_state == JobState.RUNNING)
 
 
 @pytest.mark.usefixtures("redis_server")
