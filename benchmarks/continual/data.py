@@ -1,7 +1,8 @@
-"""Public classification tasks as they lie in a folder: ``benchmark.json`` and ``<task>/<split>.jsonl``.
+"""Tasks as they lie in a folder: ``benchmark.json`` and ``<task>/<split>.jsonl``.
 
 `benchmark.json` holds ``{"tasks": {name: {"question", "options"}}, "orders": {name: [task, ...]}}``; a split's lines
-are ``{"text", "label"}``. Where the public data comes from says docs/how-to/reproduce.md.
+are ``{"text", "label"}``, or ``{"prompt", "completion"}`` of a task without question and options. Where the public data
+comes from says docs/how-to/reproduce.md.
 """
 
 import json
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+from core.datasets.prompt_completion import PromptCompletion
 from core.datasets.text_label import TextLabel
 from core.learning.rows import Row
 
 Cut = Callable[[str], str]
-_FORMAT: Final = TextLabel()
+_CLASSIFIED: Final = TextLabel()
+_COMPLETED: Final = PromptCompletion()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Collection:
         def rendered(split: str, most: int, seed: str) -> list[Row]:
             lines = _lines(self.folder / name / f"{split}.jsonl")
             chosen = random.Random(seed).sample(lines, min(most, len(lines)))  # noqa: S311 - a spread, not a secret
-            return [_row(about, {**line, "text": cut(line["text"])}) for line in chosen]
+            return [_row(about, line, cut) for line in chosen]
 
         return Task(
             name,
@@ -92,8 +95,12 @@ def first_tokens(tokenizer: Any, count: int) -> Cut:
     return cut
 
 
-def _row(about: dict[str, Any], line: dict[str, str]) -> Row:
-    example = _FORMAT.render(line, question=about["question"], options=about["options"])
+def _row(about: dict[str, Any], line: dict[str, str], cut: Cut) -> Row:
+    if "text" in line:
+        line = {**line, "text": cut(line["text"])}
+        example = _CLASSIFIED.render(line, question=about["question"], options=about["options"])
+    else:
+        example = _COMPLETED.render(line, question=None, options=None)
     return Row(example.prompt, example.target, example.options, example.cut)
 
 

@@ -9,6 +9,7 @@ from tiny_models import tiny_llama
 
 from benchmarks.continual import compare
 from benchmarks.continual.__main__ import main
+from benchmarks.continual.data import Collection, Portion
 
 COLOURS = ("red", "blue")
 
@@ -64,6 +65,15 @@ def test_a_run_that_was_broken_off_goes_on_and_ends_the_same(data: Path, llama_f
     run(data, llama_folder, tmp_path / "broken")
     for name in ("scores", "right", "density", "overlap"):
         assert report(tmp_path / "broken")[name] == report(tmp_path / "whole")[name]
+
+
+def test_tasks_of_prompts_and_completions_are_taken_as_they_are() -> None:
+    collection = Collection.open(Path("examples"))
+    portion = Portion(train_rows=320, eval_rows=5, split="eval", seed=0)
+    first, second = (collection.task(name, portion, lambda text: text) for name in collection.names("house"))
+    assert (len(first.train), len(first.held_out), len(second.held_out)) == (264, 5, 5)
+    assert first.held_out[0].prompt.endswith("Answer:")
+    assert second.held_out[0].options == ("basalt", "ember", "quill", "zephyr")
 
 
 def test_a_folder_keeps_to_one_run(data: Path, llama_folder: Path, tmp_path: Path) -> None:
