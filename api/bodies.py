@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from email.message import EmailMessage
+from email.message import Message
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -62,7 +62,7 @@ def media_type(request: Request) -> tuple[str, str]:
     """
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise InvalidError("compressed bodies are not read", code="unsupported_media_type")
-    message = EmailMessage()
+    message = Message()
     message["content-type"] = request.headers.get("content-type", "application/octet-stream")
     return message.get_content_type().lower(), (message.get_content_charset() or "utf-8").lower()
 

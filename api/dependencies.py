@@ -1,11 +1,13 @@
-"""What routes ask for by type. A transaction is not among them: routes open it where they use it.
+"""What routes ask for by type. What waits for nothing is `async`: anything else costs a turn on a thread.
+
+A transaction is not among them: routes open it where they use it.
 
 A dependency that opens a transaction enters it on one worker thread and needs a second one for the route; with every
 thread waiting for SQLite's single writer, the holder would never get that second thread.
 """
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal, cast
 
 from fastapi import Depends, Path, Query
@@ -83,25 +85,31 @@ def _digits(value: object) -> object:
 Whole = Annotated[int, BeforeValidator(_digits)]
 
 
+@dataclass(frozen=True, slots=True)
 class Cursor:
     """Which page of a list is wanted."""
 
-    def __init__(
-        self,
-        limit: Annotated[Whole, Query(ge=1, le=100, description="Rows of one page.")] = 20,
-        after: Annotated[
-            str | None, Query(max_length=64, pattern=r"^[a-z]+_[0-9a-f]+$", description="Id of the row before.")
-        ] = None,
-        order: Annotated[Literal["asc", "desc"], Query(description="By time of creation.")] = "desc",
-    ) -> None:
-        self.limit = limit
-        self.after = after
-        self.order = order
+    limit: int
+    after: str | None
+    order: Literal["asc", "desc"]
+
+
+After = Annotated[str | None, Query(max_length=64, pattern=r"^[a-z]+_[0-9a-f]+$", description="Id of the row before.")]
+ByTime = Annotated[Literal["asc", "desc"], Query(description="By time of creation.")]
+
+
+async def cursor(
+    limit: Annotated[Whole, Query(ge=1, le=100, description="Rows of one page.")] = 20,
+    after: After = None,
+    order: ByTime = "desc",
+) -> Cursor:
+    """Return which page of a list is wanted."""
+    return Cursor(limit, after, order)
 
 
 Ctx = Annotated[Context, Depends(context)]
 Project = Annotated[str, Depends(project_id)]
 Known = Annotated[Caller, Depends(known_caller)]
 BaseUrl = Annotated[str, Depends(base_url)]
-Paging = Annotated[Cursor, Depends()]
+Paging = Annotated[Cursor, Depends(cursor)]
 Named = Annotated[str, Path(max_length=200, pattern=_NAMED)]

@@ -89,7 +89,7 @@ def content_of(body: BaseModel | None, files: Mapping[str, ReceivedFile] | None 
     return "\n".join([*fields, *hashes]).encode()
 
 
-def _once(request: Request, context: Ctx, project: Project, key: _KeyHeader = None) -> Once:
+async def _once(request: Request, context: Ctx, project: Project, key: _KeyHeader = None) -> Once:
     if len(request.headers.getlist("idempotency-key")) > 1 or (key is not None and not _KEY.match(key)):
         message = "must be given once, with 1 to 255 visible ASCII characters"
         places = [Place(loc=("header", "Idempotency-Key"), message=message)]

@@ -5,8 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from email.message import Message
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, Final
 
@@ -14,6 +15,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from streaming_form_data import ParseFailedException, StreamingFormDataParser
+from streaming_form_data._parser import _Parser
 from streaming_form_data.parser import UnexpectedPartException
 from streaming_form_data.targets import BaseTarget
 
@@ -26,6 +28,7 @@ from core.storage import durable
 log = structlog.get_logger()
 
 MAX_TEXT_BYTES: Final = 256 * 1024
+MAX_FILE_NAME_CHARS: Final = 255
 # What is neither content of a file nor of a text: boundaries and headers of the parts.
 MAX_FRAMING_BYTES: Final = 64 * 1024
 _STEP_BYTES: Final = 256 * 1024
@@ -42,6 +45,27 @@ def remove_leftovers(uploads: Path) -> None:
                 durable.remove_tree(folder)
         except OSError as error:
             log.warning("upload.not_removed", folder=folder.name, error=str(error))
+
+
+class _Parts(StreamingFormDataParser):  # type: ignore[misc]
+    """The library's parser, given the boundary: to find it, the library takes as long as all else of a small post."""
+
+    def __init__(self, boundary: bytes) -> None:
+        delimiter = b"\r\n--" + boundary
+        self._parser = _Parser(delimiter + b"\r\n", delimiter + b"--", True)
+        self._running = False
+
+
+def _boundary(request: Request) -> bytes:
+    message = Message()
+    message["content-type"] = request.headers.get("content-type", "")
+    try:
+        boundary = (message.get_boundary() or "").encode()
+    except UnicodeError:
+        boundary = b""
+    if not boundary:
+        raise MalformedError("the content type names no boundary", code="malformed_multipart")
+    return boundary
 
 
 class _Part(BaseTarget, ABC):  # type: ignore[misc]
@@ -85,11 +109,11 @@ class _Text(_Part):
 
 
 class _File(_Part):
-    def __init__(self, name: str, *, file: BinaryIO, path: Path, limits: "Limits") -> None:
+    def __init__(self, name: str, *, path: Path, limits: "Limits") -> None:
         super().__init__(name)
-        self._file = file
         self._path = path
         self._limits = limits
+        self._stream: BinaryIO | None = None
 
     @cached_property
     def validator(self) -> Validator:
@@ -101,11 +125,20 @@ class _File(_Part):
             file=self._path,
         )
 
+    def on_start(self) -> None:
+        super().on_start()
+        self._stream = self._path.open("wb")
+
     def take(self, chunk: bytes) -> None:
         """Judge it, and store it unless the file is refused already."""
         self.validator.feed(chunk)
-        if not self.validator.failed:
-            self._file.write(chunk)
+        if self._stream and not self.validator.failed:
+            self._stream.write(chunk)
+
+    def close(self) -> None:
+        """Write what is left of it; doing so again changes nothing."""
+        if self._stream:
+            self._stream.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +180,7 @@ class FormReader:
 
     def __init__(self, folder: Path, *, files: tuple[str, ...], texts: tuple[str, ...], limits: Limits) -> None:
         self._limits = limits
-        self._streams = {name: (folder / name).open("wb") for name in files}
-        self._files = {
-            name: _File(name, file=stream, path=folder / name, limits=limits) for name, stream in self._streams.items()
-        }
+        self._files = {name: _File(name, path=folder / name, limits=limits) for name in files}
         self._texts = {name: _Text(name) for name in texts}
         self._folder = folder
 
@@ -166,10 +196,10 @@ class FormReader:
             try:
                 yield reader
             finally:
-                for stream in reader._streams.values():
+                for part in reader._files.values():
                     # What a full disk did not take when it was written is tried once more, and is not wanted any more.
                     with suppress(OSError):
-                        stream.close()
+                        part.close()
 
     async def read(self, request: Request) -> Form:
         """Consume the body.
@@ -191,14 +221,10 @@ class FormReader:
                 # Validation costs processor time: it must not hold up the event loop.
                 await run_in_threadpool(self._step, parser, bytes(waiting), received)
                 waiting.clear()
-        await run_in_threadpool(self._step, parser, bytes(waiting), received)
-        return await run_in_threadpool(self._form)
+        return await run_in_threadpool(self._last_step, parser, bytes(waiting), received)
 
     def _parser(self, request: Request) -> StreamingFormDataParser:
-        try:
-            parser = StreamingFormDataParser(headers=dict(request.headers), strict=True)
-        except (ParseFailedException, UnicodeError):
-            raise MalformedError("the content type names no boundary", code="malformed_multipart") from None
+        parser = _Parts(_boundary(request))
         for part in self._parts():
             parser.register(part.name, part)
         return parser
@@ -217,12 +243,13 @@ class FormReader:
         if received - sum(part.taken_bytes for part in self._parts()) > MAX_FRAMING_BYTES:
             raise MalformedError("the parts' headers are too long", code="malformed_multipart")
 
-    def _form(self) -> Form:
+    def _last_step(self, parser: StreamingFormDataParser, data: bytes, received: int) -> Form:
+        self._step(parser, data, received)
         parts = [part for part in self._parts() if part.seen]
         if not all(part.complete for part in parts):
             raise MalformedError("the body breaks off", code="malformed_multipart")
-        for stream in self._streams.values():
-            stream.close()
+        for file in self._files.values():
+            file.close()
         return Form(
             texts={part.name: bytes(part.content) for part in parts if isinstance(part, _Text)},
             files={part.name: self._received(part) for part in parts if isinstance(part, _File)},
@@ -230,10 +257,17 @@ class FormReader:
 
     def _received(self, part: _File) -> ReceivedFile:
         report = part.validator.finish().accepted(part=part.name)
-        return ReceivedFile(self._folder / part.name, report, part.validator.digests)
+        named = report.model_copy(update={"file_name": _plain_name(part.multipart_filename)})
+        return ReceivedFile(self._folder / part.name, named, part.validator.digests)
 
     def _too_large(self) -> TooLargeError:
         return TooLargeError(f"an upload has at most {self._limits.max_bytes} bytes")
+
+
+def _plain_name(file_name: str | None) -> str | None:
+    """Return what a file was called, without folders and without what no terminal and no database can show."""
+    shown = "".join(each for each in PurePath(file_name or "").name if each.isprintable())
+    return shown[:MAX_FILE_NAME_CHARS] or None
 
 
 def _refused(part: str, message: str, *, hint: str | None = None) -> InvalidError:

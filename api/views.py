@@ -7,8 +7,10 @@ from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
+from starlette.responses import Response
+
 from api.context import Context
-from api.schemas.base import timestamp, timestamp_or_none
+from api.schemas.base import View, timestamp, timestamp_or_none
 from api.schemas.datasets import DatasetView
 from api.schemas.models import BaseModelView, ModelView
 from api.schemas.rebuilds import RebuildView
@@ -23,11 +25,16 @@ from core.domain.jobs import JobState
 from core.domain.policies import ModelPolicy
 from core.domain.records import BaseModel, Dataset, Event, Job, Model, Task, Version
 from core.registry.work import Work
-from core.services import base_models, datasets, jobs, rebuild_accounts, versions
+from core.services import base_models, jobs, rebuild_accounts, versions
 from core.services.jobs import Surroundings
 from core.services.rebuild_accounts import Rebuild
 
 _SAMPLE_CHARS = 300
+
+
+def shown(view: View) -> Response:
+    """Return an answer that shows ``view``, encoded here and now: a view that a route returns takes another thread."""
+    return Response(view.model_dump_json(), media_type="application/json")
 
 
 def base_model(row: BaseModel) -> BaseModelView:
@@ -140,10 +147,11 @@ def job(context: Context, work: Work, row: Job, *, base_url: str) -> JobView:
 def job_list(context: Context, work: Work, rows: Sequence[Job], *, base_url: str) -> list[JobView]:
     """Show jobs as `job` does."""
     around = jobs.surroundings(work, rows)
-    return [_job(context, work, row, around, base_url=base_url) for row in rows]
+    return [job_amid(context, work, row, around, base_url=base_url) for row in rows]
 
 
-def _job(context: Context, work: Work, row: Job, around: Surroundings, *, base_url: str) -> JobView:
+def job_amid(context: Context, work: Work, row: Job, around: Surroundings, *, base_url: str) -> JobView:
+    """Show a job as `job` does, by what is known of its surroundings."""
     model = around.models.get(row.model_id or "")
     posted = around.tasks.get(row.task_id or "")
     left = around.results.get(row.result_version_id or "")
@@ -170,7 +178,7 @@ def _job(context: Context, work: Work, row: Job, around: Surroundings, *, base_u
         retry_of=row.retry_of,
         rebuild=rebuild(rebuild_accounts.of_job(work, row)),
         error=JobErrorView(code=row.error_code, detail=row.error_detail) if row.error_code else None,
-        try_it=_try_it(context, work, posted, result=result, base_url=base_url) if posted and result else None,
+        try_it=_try_it(context, posted, around, result=result, base_url=base_url) if posted and result else None,
         created_at=timestamp(row.created_ms),
         started_at=timestamp_or_none(row.started_ms),
         finished_at=timestamp_or_none(row.finished_ms),
@@ -187,23 +195,24 @@ def _progress(row: Job) -> ProgressView:
     )
 
 
-def _try_it(context: Context, work: Work, posted: Task, *, result: str, base_url: str) -> str:
-    body = {"model": result, "task": posted.name, "input": _sample(context, work, posted)}
+def _try_it(context: Context, posted: Task, around: Surroundings, *, result: str, base_url: str) -> str:
+    sample = _sample(context, posted, around.datasets.get(posted.dataset_id))
+    body = {"model": result, "task": posted.name, "input": sample}
     data = shlex.quote(json.dumps(body, ensure_ascii=False))
     return f"curl -s {base_url}/generate -H 'Content-Type: application/json' -d {data}"
 
 
-def _sample(context: Context, work: Work, posted: Task) -> Mapping[str, Any]:
+def _sample(context: Context, posted: Task, file: Dataset | None) -> Mapping[str, Any]:
     """Return an input of the task's own kind: its first row, as far as it is still here."""
     form = FORMATS[posted.template["format"]]
     try:
-        row = datasets.get(work, project_id=posted.project_id, dataset_id=posted.dataset_id)
-        held_in = container.of_report(row.report)
-        for first in islice(rows.read(context.blobs.path(row.sha256), container=held_in), 1):
-            return {name: _shortened(value) for name, value in form.inputs(first).items()}
+        path = context.blobs.path(file.sha256) if file else None
     except MissingError:
-        # Deleted since: any text will do.
-        pass
+        path = None
+    if file and path:
+        for first in islice(rows.read(path, container=container.of_report(file.report)), 1):
+            return {name: _shortened(value) for name, value in form.inputs(first).items()}
+    # Deleted since: any text will do.
     text = "Write your text here."
     return {form.columns[0]: [{"role": "user", "content": text}] if form.name == Messages.name else text}
 

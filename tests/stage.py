@@ -87,7 +87,8 @@ def submit(registry: Registry, name: str, *, model: str = "desk", **arguments: A
     """Post a task."""
     with registry.write() as work:
         posted = submission(work, name, model=model, **arguments)
-        return tasks.submit(work, project_id=PROJECT, submission=posted, dispatcher=Wakes())
+        queued = tasks.submit(work, project_id=PROJECT, submission=posted, dispatcher=Wakes())
+        return queued.task, queued.job
 
 
 def claim(work: Work, owner: str = "worker-1", lease_seconds: float = LEASE_SECONDS) -> Job:

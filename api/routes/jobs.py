@@ -17,7 +17,7 @@ from core.services.idempotency import Answer
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
-@router.get("")
+@router.get("", response_model=ListView[JobView])
 def page(
     context: Ctx,
     project: Project,
@@ -25,7 +25,7 @@ def page(
     base_url: BaseUrl,
     model: Annotated[str | None, Query(max_length=200, description="Name or id.")] = None,
     state: JobState | None = None,
-) -> ListView[JobView]:
+) -> Response:
     """List jobs, or those of one model or in one state."""
     with context.registry.read() as work:
         found = jobs.page(
@@ -38,14 +38,15 @@ def page(
             order=paging.order,
         )
         rows = views.job_list(context, work, found.data, base_url=base_url)
-    return listed(rows, [row.id for row in rows], has_more=found.has_more)
+    return views.shown(listed(rows, [row.id for row in rows], has_more=found.has_more))
 
 
-@router.get("/{job_id}")
-def get(job_id: Named, context: Ctx, project: Project, base_url: BaseUrl) -> JobView:
+@router.get("/{job_id}", response_model=JobView)
+def get(job_id: Named, context: Ctx, project: Project, base_url: BaseUrl) -> Response:
     """Show one job as it stands."""
     with context.registry.read() as work:
-        return views.job(context, work, jobs.get(work, project_id=project, job_id=job_id), base_url=base_url)
+        row = jobs.get(work, project_id=project, job_id=job_id)
+        return views.shown(views.job(context, work, row, base_url=base_url))
 
 
 @router.post("/{job_id}/cancel", status_code=202, response_model=JobView)

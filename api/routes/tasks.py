@@ -23,10 +23,11 @@ from api.schemas.tasks import (
     TaskRequest,
     TaskView,
 )
-from core.domain.records import Dataset, Job, Task
+from core.domain.records import Dataset
 from core.registry.work import Work
-from core.services import estimates, tasks
+from core.services import estimates, jobs, tasks
 from core.services.idempotency import Answer
+from core.services.tasks import Queued
 
 log = structlog.get_logger(__name__)
 
@@ -105,21 +106,23 @@ class _Poster:
         uploads.check_evaluation(self._context, fields, files, project_id=self._project_id)
 
         def rehearse(work: Work, stored: Mapping[str, Dataset]) -> EstimateView:
-            task, job = self._submit(work, fields, stored)
-            figures = asdict(estimates.estimate(work, job))
-            return EstimateView(effective_spec=dict(task.spec), **figures)
+            queued = self._submit(work, fields, stored)
+            figures = asdict(estimates.estimate(work, queued.job))
+            return EstimateView(effective_spec=dict(queued.task.spec), **figures)
 
         view = storing.rehearse(self._context, files, project_id=self._project_id, then=rehearse)
-        return Response(view.model_dump_json(), media_type="application/json")
+        return views.shown(view)
 
     def _queue(self, work: Work, fields: TaskFields, stored: Mapping[str, Dataset]) -> Answer:
-        _, job = self._submit(work, fields, stored)
+        queued = self._submit(work, fields, stored)
+        job = queued.job
         ids = {"task_id": job.task_id, "job_id": job.id, "model_id": job.model_id}
         work.after_commit(lambda: log.info("task.queued", **ids))
-        view = views.job(self._context, work, job, base_url=self._base_url)
+        around = jobs.surroundings_of_new(work, queued)
+        view = views.job_amid(self._context, work, job, around, base_url=self._base_url)
         return answer(202, view, {"Location": f"/v1/jobs/{job.id}"})
 
-    def _submit(self, work: Work, fields: TaskFields, stored: Mapping[str, Dataset]) -> tuple[Task, Job]:
+    def _submit(self, work: Work, fields: TaskFields, stored: Mapping[str, Dataset]) -> Queued:
         submission = tasks.TaskSubmission(
             model=fields.model,
             name=fields.name,
@@ -128,7 +131,10 @@ class _Poster:
             spec=fields.spec,
             expected_parent=fields.expected_parent,
         )
-        dispatcher = self._context.dispatcher
-        task, job = tasks.submit(work, project_id=self._project_id, submission=submission, dispatcher=dispatcher)
-        estimates.require_memory(work, job, limit_bytes=self._context.settings.task_memory_bytes)
-        return task, job
+        return tasks.submit(
+            work,
+            project_id=self._project_id,
+            submission=submission,
+            dispatcher=self._context.dispatcher,
+            memory_bytes=self._context.settings.task_memory_bytes,
+        )

@@ -1,8 +1,9 @@
 """Rows of `dataset`."""
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, Row, cast, func, insert, or_, select, update
+from sqlalchemy import BigInteger, Row, bindparam, cast, func, insert, or_, select, update
 
 from core.domain.records import Dataset, Page
 from core.registry.pages import Cursor, fetch
@@ -10,7 +11,14 @@ from core.registry.rows import columns
 from core.registry.tables import DATASET, MODEL, TASK
 from core.registry.work import Work
 
-_LIVING = select(*columns(DATASET, Dataset)).where(DATASET.c.deleted_ms.is_(None))
+_LIVING: Final = select(*columns(DATASET, Dataset)).where(DATASET.c.deleted_ms.is_(None))
+# What is asked at every call is built once: building a statement takes longer than running it.
+_INSERT: Final = insert(DATASET)
+_OF_PROJECT: Final = _LIVING.where(DATASET.c.project_id == bindparam("project_id"))
+_BY_ID: Final = _OF_PROJECT.where(DATASET.c.id == bindparam("dataset_id"))
+_BY_ID_LOCKED: Final = _BY_ID.with_for_update()
+_BY_IDS: Final = _LIVING.where(DATASET.c.id.in_(bindparam("dataset_ids", expanding=True)))
+_BY_CONTENT: Final = _OF_PROJECT.where(DATASET.c.sha256 == bindparam("sha256"))
 
 
 def _built(row: Row[Any]) -> Dataset:
@@ -19,33 +27,36 @@ def _built(row: Row[Any]) -> Dataset:
 
 def add(work: Work, *, dataset_id: str, **values: Any) -> Dataset:
     """Insert a dataset."""
-    work.connection.execute(insert(DATASET).values(id=dataset_id, created_ms=work.now_ms(), **values))
-    return get(work, dataset_id)
+    row: dict[str, Any] = {"id": dataset_id, "created_ms": work.now_ms(), "deleted_ms": None, **values}
+    work.connection.execute(_INSERT, row)
+    return Dataset(**row)
 
 
-def find(work: Work, *, project_id: str, dataset_id: str) -> Dataset | None:
-    """Return the project's living dataset of an id."""
-    query = _LIVING.where(DATASET.c.project_id == project_id, DATASET.c.id == dataset_id)
-    row = work.connection.execute(query).first()
+def find(work: Work, *, project_id: str, dataset_id: str, lock: bool = False) -> Dataset | None:
+    """Return the project's living dataset of an id.
+
+    With ``lock`` its row is held until the end of the work: deleting it and posting a task on it exclude each other.
+    """
+    query = _BY_ID_LOCKED if lock else _BY_ID
+    row = work.connection.execute(query, {"project_id": project_id, "dataset_id": dataset_id}).first()
     return _built(row) if row else None
 
 
 def find_content(work: Work, *, project_id: str, sha256: str) -> Dataset | None:
     """Return the project's living dataset of some content."""
-    query = _LIVING.where(DATASET.c.project_id == project_id, DATASET.c.sha256 == sha256)
-    row = work.connection.execute(query).first()
+    row = work.connection.execute(_BY_CONTENT, {"project_id": project_id, "sha256": sha256}).first()
     return _built(row) if row else None
+
+
+def living_by_id(work: Work, dataset_ids: Collection[str]) -> dict[str, Dataset]:
+    """Return the living ones of some datasets by their ids."""
+    return {row.id: _built(row) for row in work.connection.execute(_BY_IDS, {"dataset_ids": [*dataset_ids]})}
 
 
 def get(work: Work, dataset_id: str) -> Dataset:
     """Return a dataset that another row refers to, deleted or not."""
     query = select(*columns(DATASET, Dataset)).where(DATASET.c.id == dataset_id)
     return _built(work.connection.execute(query).one())
-
-
-def lock(work: Work, dataset_id: str) -> None:
-    """Hold the dataset's row until the end of the work: deleting it and posting a task on it exclude each other."""
-    work.connection.execute(select(DATASET.c.id).where(DATASET.c.id == dataset_id).with_for_update()).one()
 
 
 def lock_content(work: Work, sha256: str) -> None:
@@ -60,7 +71,7 @@ def lock_content(work: Work, sha256: str) -> None:
 
 def page(work: Work, *, project_id: str, cursor: Cursor) -> Page[Dataset]:
     """Return the project's living datasets."""
-    return fetch(work, _LIVING.where(DATASET.c.project_id == project_id), DATASET, cursor=cursor, build=_built)
+    return fetch(work, _OF_PROJECT, DATASET, cursor=cursor, build=_built, project_id=project_id)
 
 
 def in_use(work: Work, dataset_id: str) -> bool:

@@ -3,9 +3,10 @@
 Append after the subject's own row was written, which locks it: then no two works can take the same number.
 """
 
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Insert, Row, bindparam, func, insert, select, text
+from sqlalchemy import Insert, Row, Select, bindparam, func, insert, select, text
 
 from core.domain.identifiers import id_at
 from core.domain.records import Event, Json, Page
@@ -17,6 +18,7 @@ from core.registry.work import Work
 # The kind of an event that changes a state; replaying these gives the subject's state.
 STATE: Final = "state"
 _ROWS = select(*columns(EVENT, Event))
+_HISTORY: Final = _ROWS.where(EVENT.c.subject_id == bindparam("subject_id"))
 
 
 def _append() -> Insert:
@@ -70,14 +72,21 @@ def page(work: Work, *, subject_id: str, after: int, limit: int) -> Page[Event]:
     return Page(data=tuple(_built(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
 
+def history(work: Work, *, subject_id: str, cursor: Cursor) -> Page[Event]:
+    """Return the subject's events by their ids, in the cursor's order."""
+    return fetch(work, _HISTORY, EVENT, cursor=cursor, build=_built, subject_id=subject_id)
+
+
 def changes(work: Work, *, project_id: str, subject_id: str | None, actor: str | None, cursor: Cursor) -> Page[Event]:
     """Return what was changed in a project, to one subject or by one actor, but not what trainers report."""
-    query = _ROWS.where(EVENT.c.project_id == project_id, text(CHANGES))
-    if subject_id is not None:
-        query = query.where(EVENT.c.subject_id == subject_id)
-    if actor is not None:
-        query = query.where(EVENT.c.actor == actor)
-    return fetch(work, query, EVENT, cursor=cursor, build=_built)
+    asked = {"project_id": project_id, "subject_id": subject_id, "actor": actor}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return fetch(work, _changes(frozenset(given)), EVENT, cursor=cursor, build=_built, **given)
+
+
+@cache
+def _changes(given: frozenset[str]) -> Select[Any]:
+    return _ROWS.where(text(CHANGES), *(EVENT.c[name] == bindparam(name) for name in sorted(given)))
 
 
 def last_ms(work: Work, *, subject_id: str, kind: str) -> int | None:

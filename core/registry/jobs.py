@@ -1,10 +1,12 @@
 """Rows of `job`: reading, creating, and the one function by which a job's state changes."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Row, func, insert, or_, select, update
+from sqlalchemy import Row, Select, bindparam, func, insert, or_, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from core.domain.errors import ConflictError, LostLeaseError
 from core.domain.identifiers import new_id
@@ -28,40 +30,53 @@ class FinishedJob:
     seconds: float
 
 
-ROWS = select(*columns(JOB, Job))
+ROWS: Final = select(*columns(JOB, Job))
+# What is asked at every call is built once: building a statement takes longer than running it.
+_INSERT: Final = insert(JOB)
+_BY_ID: Final = ROWS.where(JOB.c.id == bindparam("job_id"))
+_OF_PROJECT: Final = _BY_ID.where(JOB.c.project_id == bindparam("project_id"))
+_OF_PROJECT_LOCKED: Final = _OF_PROJECT.with_for_update()
+_HELD: Final = _BY_ID.where(JOB.c.fence == bindparam("fence"), JOB.c.state == JobState.RUNNING).with_for_update()
+_NEW: Final = dict.fromkeys(field.name for field in fields(Job)) | {
+    "state": JobState.QUEUED,
+    "cancel_requested": False,
+    "pause_requested": False,
+    "claims": 0,
+    "barren": 0,
+    "step": 0,
+}
 
 
 def built(row: Row[Any]) -> Job:
     """Return the record of a row of `ROWS`."""
-    typed = {
-        "kind": JobKind(row.kind),
-        "state": JobState(row.state),
-        "phase": None if row.phase is None else Phase(row.phase),
-    }
-    return Job(**row._asdict() | typed)
+    values = row._asdict()
+    values["kind"] = JobKind(row.kind)
+    values["state"] = JobState(row.state)
+    values["phase"] = None if row.phase is None else Phase(row.phase)
+    return Job(**values)
 
 
 def add(work: Work, *, project_id: str, kind: JobKind, seq: int, actor: str, **values: Any) -> Job:
     """Queue a job."""
-    job_id = new_id("job")
-    start = {"state": JobState.QUEUED, "cancel_requested": False, "claims": 0, "barren": 0, "step": 0}
-    owner = {"id": job_id, "project_id": project_id, "kind": kind, "seq": seq, "created_ms": work.now_ms()}
-    work.connection.execute(insert(JOB).values(**owner, **start, **values))
+    own = {"id": new_id("job"), "project_id": project_id, "kind": kind, "seq": seq, "created_ms": work.now_ms()}
+    row: dict[str, Any] = _NEW | own | values
+    work.connection.execute(_INSERT, row)
+    job = Job(**row)
     born = (None, JobState.QUEUED)
-    data = {"retry_of": values["retry_of"]} if values.get("retry_of") else None
-    events.append(work, subject_id=job_id, project_id=project_id, kind=events.STATE, actor=actor, moved=born, data=data)
-    return get(work, job_id)
+    data = {"retry_of": job.retry_of} if job.retry_of else None
+    events.append(work, subject_id=job.id, project_id=project_id, kind=events.STATE, actor=actor, moved=born, data=data)
+    return job
 
 
 def get(work: Work, job_id: str) -> Job:
     """Return a job that the caller knows to exist."""
-    return built(work.connection.execute(ROWS.where(JOB.c.id == job_id)).one())
+    return built(work.connection.execute(_BY_ID, {"job_id": job_id}).one())
 
 
 def find(work: Work, *, project_id: str, job_id: str, lock: bool = False) -> Job | None:
     """Return the project's job of an id; with ``lock`` it cannot change until the work ends."""
-    query = ROWS.where(JOB.c.project_id == project_id, JOB.c.id == job_id)
-    row = work.connection.execute(query.with_for_update() if lock else query).first()
+    query = _OF_PROJECT_LOCKED if lock else _OF_PROJECT
+    row = work.connection.execute(query, {"project_id": project_id, "job_id": job_id}).first()
     return built(row) if row else None
 
 
@@ -71,21 +86,30 @@ def held(work: Work, *, job_id: str, fence: int) -> Job:
     Raises:
         LostLeaseError: that claim holds it no longer, or never did.
     """
-    match = (JOB.c.id == job_id, JOB.c.fence == fence, JOB.c.state == JobState.RUNNING)
-    row = work.connection.execute(ROWS.where(*match).with_for_update()).first()
+    row = work.connection.execute(_HELD, {"job_id": job_id, "fence": fence}).first()
     if row is None:
         raise LostLeaseError("this claim holds the job no longer")
     return built(row)
 
 
-def page(work: Work, *, project_id: str, model_id: str | None, state: JobState | None, cursor: Cursor) -> Page[Job]:
-    """Return the project's jobs, or those of one model or state."""
-    query = ROWS.where(JOB.c.project_id == project_id)
-    if model_id is not None:
-        query = query.where(JOB.c.model_id == model_id)
-    if state is not None:
-        query = query.where(JOB.c.state == state)
-    return fetch(work, query, JOB, cursor=cursor, build=built)
+def page(
+    work: Work,
+    *,
+    project_id: str,
+    model_id: str | None,
+    state: JobState | None,
+    cursor: Cursor,
+    kind: JobKind | None = None,
+) -> Page[Job]:
+    """Return the project's jobs, or those of one model, state or kind."""
+    asked = {"project_id": project_id, "model_id": model_id, "state": state, "kind": kind}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return fetch(work, _listed(frozenset(given)), JOB, cursor=cursor, build=built, **given)
+
+
+@cache
+def _listed(given: frozenset[str]) -> Select[Any]:
+    return ROWS.where(*(JOB.c[name] == bindparam(name) for name in sorted(given)))
 
 
 def any_open(work: Work, *, model_id: str | None = None, task_id: str | None = None) -> bool:
@@ -144,8 +168,9 @@ def finished_on_base(
 
 def change(work: Work, job: Job, **values: Any) -> Job:
     """Set columns of a job that stays in its state, by compare-and-swap on state and fence."""
-    match = (JOB.c.id == job.id, JOB.c.state == job.state, JOB.c.fence.is_not_distinct_from(job.fence))
-    row = work.connection.execute(update(JOB).where(*match).values(**values).returning(*columns(JOB, Job))).first()
+    asked = {"old_id": job.id, "old_state": job.state, "old_fence": job.fence}
+    asked |= {f"new_{name}": value for name, value in values.items()}
+    row = work.connection.execute(_swap(frozenset(values)), asked).first()
     if row is None:
         raise _overtaken(job)
     return built(row)
@@ -184,6 +209,18 @@ def move(
     )
     job_counts.note_move(work, job, moved)
     return moved
+
+
+@cache
+def _swap(names: frozenset[str]) -> ReturningUpdate[Any]:
+    """Return the statement that sets the columns of these names; there are as many as ways in which jobs change."""
+    is_the_same = (
+        JOB.c.id == bindparam("old_id"),
+        JOB.c.state == bindparam("old_state"),
+        JOB.c.fence.is_not_distinct_from(bindparam("old_fence", type_=JOB.c.fence.type)),
+    )
+    new = {name: bindparam(f"new_{name}", type_=JOB.c[name].type) for name in sorted(names)}
+    return update(JOB).where(*is_the_same).values(new).returning(*columns(JOB, Job))
 
 
 def _overtaken(job: Job) -> LostLeaseError | ConflictError:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Literal, TypeVar
 
-from sqlalchemy import Row, Select, Table
+from sqlalchemy import Row, Select, Table, bindparam
 
 from core.domain.errors import InvalidError, Place
 from core.domain.records import Page
@@ -29,11 +30,24 @@ class Cursor:
             raise InvalidError("not a valid page", places=places)
 
 
-def fetch(work: Work, query: Select[Any], table: Table, *, cursor: Cursor, build: Callable[[Row[Any]], T]) -> Page[T]:
-    """Return the page of ``query``, which selects from ``table``, that ``cursor`` names."""
-    ascending = cursor.order == "asc"
-    query = query.order_by(table.c.id.asc() if ascending else table.c.id.desc()).limit(cursor.limit + 1)
-    if cursor.after is not None:
-        query = query.where(table.c.id > cursor.after if ascending else table.c.id < cursor.after)
-    rows = work.connection.execute(query).all()
+def fetch(
+    work: Work, query: Select[Any], table: Table, *, cursor: Cursor, build: Callable[[Row[Any]], T], **asked: Any
+) -> Page[T]:
+    """Return the page that ``cursor`` names of ``query``.
+
+    The query selects from ``table`` and is built once, at import or by a cached function, with parameters for what is
+    ``asked``: building a statement takes longer than running it.
+    """
+    place = {"page_rows": cursor.limit + 1} | ({} if cursor.after is None else {"page_after": cursor.after})
+    rows = work.connection.execute(_page(query, table, cursor.order, cursor.after is None), asked | place).all()
     return Page(data=tuple(build(row) for row in rows[: cursor.limit]), has_more=len(rows) > cursor.limit)
+
+
+@cache
+def _page(query: Select[Any], table: Table, order: Order, is_first: bool) -> Select[Any]:  # noqa: FBT001 - a cache's key
+    ascending = order == "asc"
+    query = query.order_by(table.c.id.asc() if ascending else table.c.id.desc()).limit(bindparam("page_rows"))
+    if is_first:
+        return query
+    after = bindparam("page_after", type_=table.c.id.type)
+    return query.where(table.c.id > after if ascending else table.c.id < after)

@@ -1,26 +1,28 @@
 """Where queued jobs stand: how many jobs of their own project come before them.
 
-Those are all that wait in a job's own line before it, and, of other lines, the queued ones that are older; but not those
-behind a paused job, which let everybody pass. Other projects' jobs are not counted: how much others have to do is not
-told, not even as a number.
+Those are the queued ones that are older, but not those behind a paused job, which let everybody pass; and of its own line
+all that wait before it in any case. Other projects' jobs are not counted: how much others have to do is not told, not
+even as a number.
+
+Where many are asked for, each counts on from the one before it: the queue is walked once, not once a job.
 """
 
 from collections.abc import Collection
+from itertools import accumulate
 from typing import Any, Final
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     ScalarSelect,
     Select,
     and_,
     bindparam,
-    exists,
     func,
     literal,
     or_,
     select,
     text,
-    tuple_,
 )
 
 from core.domain.jobs import IN_LINE, JobState
@@ -31,47 +33,54 @@ from core.registry.work import Work
 # Written out, not bound: a partial index is used only where the planner sees its very condition.
 _QUEUED = literal(JobState.QUEUED.value, literal_execute=True)
 _PAUSED = literal(JobState.PAUSED.value, literal_execute=True)
+_BEFORE: Final = JOB.alias("before")
+_STANDS_IN_LINE: Final[Any] = text(f"before.state IN ({quoted(IN_LINE)})")
 
 
 def ahead(work: Work, job_ids: Collection[str]) -> dict[str, int]:
-    """Return by its id how many jobs stand before each of these that is queued."""
+    """Return by its id how many jobs stand before each of these, all of one project, that is queued."""
     if not job_ids:
         return {}
-    return {row.id: int(row.ahead) for row in work.connection.execute(_AHEAD, {"job_ids": [*job_ids]})}
+    rows = work.connection.execute(_AHEAD, {"job_ids": [*job_ids]}).all()
+    older = accumulate(int(row.since_the_last) for row in rows)
+    return {row.id: total + int(row.besides) for row, total in zip(rows, older, strict=True)}
 
 
 def _ahead() -> Select[Any]:
-    mine = JOB.alias("mine")
-    before = JOB.alias("before")
-    in_line = and_(
-        before.c.model_id == mine.c.model_id,
-        before.c.seq < mine.c.seq,
-        text(f"before.state IN ({quoted(IN_LINE)})"),
-    )
-    elsewhere = and_(
-        before.c.project_id == mine.c.project_id,
-        before.c.state == _QUEUED,
-        tuple_(before.c.created_ms, before.c.id) < tuple_(mine.c.created_ms, mine.c.id),
-        before.c.model_id.is_distinct_from(mine.c.model_id),
-        _moves(before),
-    )
-    total = _count(before, mine, in_line) + _count(before, mine, elsewhere)
-    query = select(mine.c.id, total.label("ahead"))
-    return query.where(mine.c.id.in_(bindparam("job_ids", expanding=True)), mine.c.state == _QUEUED)
+    """Select the asked jobs that are queued, by age: how many are older ``since_the_last``, and what adds to that."""
+    asked = _asked()
+    # What is added to the id keeps planners from reading all that the project ever had.
+    queued = and_(_BEFORE.c.project_id + "" == asked.c.project_id, _BEFORE.c.state == _QUEUED)
+    earlier = _BEFORE.c.created_ms < asked.c.created_ms
+    at_once = and_(_BEFORE.c.created_ms == asked.c.created_ms, _BEFORE.c.id < asked.c.id)
+    since_the_last = _count(asked, queued, earlier, _BEFORE.c.created_ms >= func.coalesce(asked.c.last_ms, 0))
+    paused = _first_paused(asked)
+    behind_it = and_(_BEFORE.c.model_id == paused.c.model_id, _BEFORE.c.seq > paused.c.seq)
+    passed = _count(asked, queued, or_(earlier, at_once), behind_it, _STANDS_IN_LINE)
+    from_it_on = and_(_BEFORE.c.model_id == paused.c.model_id, _BEFORE.c.seq >= paused.c.seq)
+    own = and_(_BEFORE.c.model_id == asked.c.model_id, _BEFORE.c.seq < asked.c.seq)
+    held_up_with_it = _count(asked, own, from_it_on, _STANDS_IN_LINE)
+    besides = _count(asked, queued, at_once) - passed + held_up_with_it
+    query = select(asked.c.id, since_the_last.label("since_the_last"), besides.label("besides"))
+    return query.order_by(asked.c.created_ms, asked.c.id)
 
 
-def _moves(before: Any) -> ColumnElement[bool]:
-    """Say whether no paused job holds a job's line up; few lines have one, and they are found once for all."""
-    paused, held = JOB.alias("paused"), JOB.alias("held")
-    lines = select(paused.c.model_id).where(paused.c.state == _PAUSED, paused.c.model_id.is_not(None))
-    holds = select(held.c.id).where(
-        held.c.model_id == before.c.model_id, held.c.state == _PAUSED, held.c.seq < before.c.seq
-    )
-    return or_(before.c.model_id.is_(None), before.c.model_id.not_in(lines), ~exists(holds.correlate(before)))
+def _asked() -> CTE:
+    """Select the asked jobs that are queued, each with the moment of the one before it."""
+    last_ms = func.lag(JOB.c.created_ms).over(order_by=(JOB.c.created_ms, JOB.c.id)).label("last_ms")
+    query = select(JOB.c.id, JOB.c.project_id, JOB.c.model_id, JOB.c.seq, JOB.c.created_ms, last_ms)
+    return query.where(JOB.c.id.in_(bindparam("job_ids", expanding=True)), JOB.c.state == _QUEUED).cte("asked")
 
 
-def _count(before: Any, mine: Any, match: ColumnElement[bool]) -> ScalarSelect[int]:
-    return select(func.count()).select_from(before).where(match).correlate(mine).scalar_subquery()
+def _first_paused(asked: CTE) -> CTE:
+    """Select the lines that are held up, of which there are few, and where."""
+    mine = select(asked.c.project_id)
+    lines = select(JOB.c.model_id, func.min(JOB.c.seq).label("seq"))
+    return lines.where(JOB.c.state == _PAUSED, JOB.c.project_id.in_(mine)).group_by(JOB.c.model_id).cte("paused")
+
+
+def _count(asked: CTE, *match: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).where(*match).correlate(asked).scalar_subquery()
 
 
 # Building it takes longer than running it.

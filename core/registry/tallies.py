@@ -9,9 +9,10 @@ import json
 import secrets
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Executable, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from core.registry.access_tables import TALLY
@@ -36,11 +37,16 @@ def flush(connection: Connection, counts: Mapping[Key, float], *, share: int) ->
         {"name": name, "labels": json.dumps(labels), "share": share, "value": value}
         for (name, labels), value in counts.items()
     ]
-    statement = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(TALLY)
-    grown = statement.on_conflict_do_update(
+    connection.execute(_growth(connection.dialect.name), sorted(rows, key=lambda row: (row["name"], row["labels"])))
+
+
+@cache
+def _growth(dialect: str) -> Executable:
+    statement: Any = (sqlite if dialect == "sqlite" else postgresql).insert(TALLY)
+    grown: Executable = statement.on_conflict_do_update(
         index_elements=list(TALLY.primary_key.columns), set_={"value": TALLY.c.value + statement.excluded.value}
     )
-    connection.execute(grown, sorted(rows, key=lambda row: (row["name"], row["labels"])))
+    return grown
 
 
 def totals(connection: Connection) -> dict[Key, float]:

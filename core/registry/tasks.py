@@ -1,9 +1,9 @@
 """Rows of `task`."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, bindparam, insert, select
 
 from core.domain.records import Page, Task
 from core.registry.pages import Cursor, fetch
@@ -11,7 +11,13 @@ from core.registry.rows import columns
 from core.registry.tables import TASK
 from core.registry.work import Work
 
-_ROWS = select(*columns(TASK, Task))
+_ROWS: Final = select(*columns(TASK, Task))
+# What is asked at every call is built once: building a statement takes longer than running it.
+_INSERT: Final = insert(TASK)
+_OF_PROJECT: Final = _ROWS.where(TASK.c.project_id == bindparam("project_id"))
+_OF_MODEL: Final = _OF_PROJECT.where(TASK.c.model_id == bindparam("model_id"))
+_NAMED: Final = _ROWS.where(TASK.c.model_id == bindparam("model_id"), TASK.c.name == bindparam("name"))
+_BY_IDS: Final = _ROWS.where(TASK.c.id.in_(bindparam("task_ids", expanding=True)))
 
 
 def _built(row: Row[Any]) -> Task:
@@ -20,8 +26,9 @@ def _built(row: Row[Any]) -> Task:
 
 def add(work: Work, *, task_id: str, **values: Any) -> Task:
     """Insert a task."""
-    work.connection.execute(insert(TASK).values(id=task_id, created_ms=work.now_ms(), **values))
-    return get(work, task_id)
+    row: dict[str, Any] = {"id": task_id, "created_ms": work.now_ms(), **values}
+    work.connection.execute(_INSERT, row)
+    return Task(**row)
 
 
 def find(work: Work, *, project_id: str, task_id: str) -> Task | None:
@@ -32,7 +39,7 @@ def find(work: Work, *, project_id: str, task_id: str) -> Task | None:
 
 def find_named(work: Work, *, model_id: str, name: str) -> Task | None:
     """Return the task of a name in a model."""
-    row = work.connection.execute(_ROWS.where(TASK.c.model_id == model_id, TASK.c.name == name)).first()
+    row = work.connection.execute(_NAMED, {"model_id": model_id, "name": name}).first()
     return _built(row) if row else None
 
 
@@ -43,12 +50,10 @@ def get(work: Work, task_id: str) -> Task:
 
 def by_id(work: Work, task_ids: Collection[str]) -> dict[str, Task]:
     """Return some tasks by their ids."""
-    return {row.id: _built(row) for row in work.connection.execute(_ROWS.where(TASK.c.id.in_(task_ids)))}
+    return {row.id: _built(row) for row in work.connection.execute(_BY_IDS, {"task_ids": [*task_ids]})}
 
 
 def page(work: Work, *, project_id: str, model_id: str | None, cursor: Cursor) -> Page[Task]:
     """Return the project's tasks, or those of one model."""
-    query = _ROWS.where(TASK.c.project_id == project_id)
-    if model_id is not None:
-        query = query.where(TASK.c.model_id == model_id)
-    return fetch(work, query, TASK, cursor=cursor, build=_built)
+    query = _OF_PROJECT if model_id is None else _OF_MODEL
+    return fetch(work, query, TASK, cursor=cursor, build=_built, project_id=project_id, model_id=model_id)

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, insert, or_, select, update
 
 from core.domain.errors import ConflictError
 from core.domain.records import Page, Version
@@ -19,6 +19,7 @@ from core.registry.work import Work
 PUBLISHED: Final = "versions_published"
 MOVED: Final = "version_moves"
 _ROWS = select(*columns(VERSION, Version, without=frozenset({"chain"})))
+_OF_MODEL: Final = _ROWS.where(VERSION.c.model_id == bindparam("model_id"))
 
 
 def _chains(work: Work, version_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
@@ -115,7 +116,7 @@ def needed_artefacts(work: Work) -> set[str]:
 
 def page(work: Work, *, model_id: str, cursor: Cursor) -> Page[Version]:
     """Return versions of a model."""
-    found = fetch(work, _ROWS.where(VERSION.c.model_id == model_id), VERSION, cursor=cursor, build=lambda row: row)
+    found = fetch(work, _OF_MODEL, VERSION, cursor=cursor, build=lambda row: row, model_id=model_id)
     return Page(data=_all(work, found.data), has_more=found.has_more)
 
 

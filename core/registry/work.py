@@ -17,10 +17,11 @@ from core.registry import engines, tallies
 from core.registry.tallies import Key
 
 # Leases and timestamps use the database's clock only: hosts may disagree, the database cannot disagree with itself.
-_CLOCKS: Final[dict[str, ColumnElement[int]]] = {
+CLOCKS: Final[dict[str, ColumnElement[int]]] = {
     "sqlite": literal_column("CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"),
     "postgresql": literal_column("(extract(epoch from clock_timestamp()) * 1000)::bigint"),
 }
+_NOW: Final = {name: select(clock) for name, clock in CLOCKS.items()}
 
 
 class Work:
@@ -44,7 +45,7 @@ class Work:
         It is read once: all that one work writes happens at one moment.
         """
         if self._now_ms is None:
-            self._now_ms = int(self.connection.execute(select(self.clock)).scalar_one())
+            self._now_ms = int(self.connection.execute(_NOW[self.connection.dialect.name]).scalar_one())
         return self._now_ms
 
     def next_turn(self) -> int:
@@ -54,7 +55,7 @@ class Work:
     @property
     def clock(self) -> ColumnElement[int]:
         """The database's clock as an expression, for queries that compare with it; milliseconds since the epoch."""
-        return _CLOCKS[self.connection.dialect.name]
+        return CLOCKS[self.connection.dialect.name]
 
     def after_commit(self, hook: Callable[[], None]) -> None:
         """Run ``hook`` once this work is committed; a rollback forgets it."""

@@ -34,13 +34,13 @@ def register(  # noqa: PLR0913 - one argument a column
     return made
 
 
-def get(work: Work, *, project_id: str, dataset_id: str) -> Dataset:
-    """Return a dataset.
+def get(work: Work, *, project_id: str, dataset_id: str, lock: bool = False) -> Dataset:
+    """Return a dataset; with ``lock`` it cannot be deleted until the work ends.
 
     Raises:
         MissingError: ``dataset_not_found``.
     """
-    found = datasets.find(work, project_id=project_id, dataset_id=dataset_id)
+    found = datasets.find(work, project_id=project_id, dataset_id=dataset_id, lock=lock)
     if found is None:
         raise MissingError("there is no such dataset", code="dataset_not_found")
     return found
@@ -60,8 +60,7 @@ def delete(work: Work, *, project_id: str, dataset_id: str) -> bool:
         MissingError: ``dataset_not_found``.
         ConflictError: ``dataset_in_use``: a task of a living model learns from it or is scored on it.
     """
-    dataset = get(work, project_id=project_id, dataset_id=dataset_id)
-    datasets.lock(work, dataset.id)
+    dataset = get(work, project_id=project_id, dataset_id=dataset_id, lock=True)
     if datasets.in_use(work, dataset.id):
         raise ConflictError("a task needs the dataset", code="dataset_in_use")
     datasets.mark_deleted(work, dataset.id)

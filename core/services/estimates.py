@@ -81,17 +81,13 @@ def estimate(work: Work, job: Job) -> Estimate:
     )
 
 
-def require_memory(work: Work, job: Job, *, limit_bytes: int) -> None:
-    """Check that a queued `train` job is not estimated to need more memory than there is.
+def require_memory(task: Task, data: Dataset, *, recipe: Recipe, facts: BaseFacts, limit_bytes: float) -> None:
+    """Check that learning a task from its ``data`` is not estimated to need more memory than there is.
 
     Raises:
         InvalidError: it is.
     """
-    task = tasks.get(work, str(job.task_id))
-    recipe = Recipe.model_validate(job.params["recipe"])
-    base = base_models.get(work, models.get(work, task.model_id).base_model_id)
-    load = _load(datasets.get(work, task.dataset_id), task, recipe)
-    needed = _peak_memory(load, BaseFacts.model_validate(base.facts), recipe).value or 0
+    needed = _peak_memory(_load(data, task, recipe), facts, recipe).value or 0
     if needed > limit_bytes:
         message = f"is estimated to need {needed:.2g} bytes of memory, over the limit of {limit_bytes} bytes"
         hint = "lower the rank, the batch size or the token limits, or adapt fewer modules"

@@ -7,8 +7,8 @@ from typing import Final
 from core.domain.errors import ConflictError, IllegalMoveError
 from core.domain.jobs import JobKind, JobState
 from core.domain.ports import Dispatcher
-from core.domain.records import Event, Job, MetricPoint, Model, Page, Task, Version
-from core.registry import aliases, measures, models, places, versions
+from core.domain.records import Dataset, Event, Job, MetricPoint, Model, Page, Task, Version
+from core.registry import aliases, datasets, measures, models, places, versions
 from core.registry import events as event_rows
 from core.registry import jobs as job_rows
 from core.registry import tasks as task_rows
@@ -30,6 +30,7 @@ from core.services.claims import (
 from core.services.endings import end
 from core.services.naming import require_job, require_model
 from core.services.pauses import pause, resume
+from core.services.tasks import Queued
 
 __all__ = [
     "BeatAnswer",
@@ -52,6 +53,7 @@ __all__ = [
     "resume",
     "retry",
     "surroundings",
+    "surroundings_of_new",
     "sweep",
 ]
 
@@ -61,11 +63,15 @@ _RETRIABLE: Final = frozenset({JobState.FAILED, JobState.REJECTED, JobState.CANC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What jobs are shown with, by id: living models, tasks, result versions, and places in the queue."""
+    """What jobs are shown with, by id: models, tasks, result versions, what these learned from, places in the queue.
+
+    Models and datasets are there while they live.
+    """
 
     models: Mapping[str, Model]
     tasks: Mapping[str, Task]
     results: Mapping[str, Version]
+    datasets: Mapping[str, Dataset]
     queue_positions: Mapping[str, int]
 
 
@@ -99,11 +105,25 @@ def surroundings(work: Work, jobs: Collection[Job]) -> Surroundings:
     model_ids = {job.model_id for job in jobs if job.model_id}
     task_ids = {job.task_id for job in jobs if job.task_id}
     version_ids = {job.result_version_id for job in jobs if job.result_version_id}
+    tasks = task_rows.by_id(work, task_ids) if task_ids else {}
+    learned = {tasks[job.task_id].dataset_id for job in jobs if job.task_id and job.result_version_id}
     return Surroundings(
         models=models.living_by_id(work, model_ids) if model_ids else {},
-        tasks=task_rows.by_id(work, task_ids) if task_ids else {},
+        tasks=tasks,
         results=versions.by_id(work, version_ids) if version_ids else {},
+        datasets=datasets.living_by_id(work, learned) if learned else {},
         queue_positions=queue_positions(work, jobs),
+    )
+
+
+def surroundings_of_new(work: Work, queued: Queued) -> Surroundings:
+    """Return what the job of a task that was just queued is shown with."""
+    return Surroundings(
+        models={queued.model.id: queued.model},
+        tasks={queued.task.id: queued.task},
+        results={},
+        datasets={},
+        queue_positions=queue_positions(work, (queued.job,)),
     )
 
 
@@ -185,7 +205,6 @@ def metrics(
 
 def _queue_again(work: Work, job: Job, *, dispatcher: Dispatcher) -> Job:
     model_id, task_id = str(job.model_id), str(job.task_id)
-    require_model(work, project_id=job.project_id, reference=model_id)
     seq = models.next_seq(work, model_id)
     if job_rows.any_open(work, task_id=task_id) or _is_learned(work, model_id, task_id=task_id):
         raise ConflictError("another job of this task is open or has succeeded", code="wrong_state")

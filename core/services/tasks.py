@@ -1,5 +1,6 @@
 """Tasks: a dataset and a learning method, posted to a model."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +21,9 @@ from core.learning.catalogue.presets import DEFAULT_METHOD
 from core.learning.recipe import Recipe, TaskSpec
 from core.learning.resolution import resolve
 from core.registry import aliases, base_models, jobs, models, tasks, versions
-from core.registry import datasets as dataset_rows
 from core.registry.pages import Cursor, Order
 from core.registry.work import Work
-from core.services import datasets, quotas
+from core.services import datasets, estimates, quotas
 from core.services.naming import require_model, require_name
 
 
@@ -46,21 +46,40 @@ class TaskSubmission:
     expected_parent: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """A task that was posted, its job, and the model that will learn it."""
+
+    model: Model
+    task: Task
+    job: Job
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A submission, checked: what the task and its job will hold."""
+    """A submission, checked: what the task and its job will hold, and what that was judged by."""
 
     spec: Json
     template: Template
     recipe: Recipe
+    train: Dataset
+    facts: BaseFacts
 
 
-def submit(work: Work, *, project_id: str, submission: TaskSubmission, dispatcher: Dispatcher) -> tuple[Task, Job]:
-    """Queue a task; workers are woken after the commit.
+def submit(
+    work: Work,
+    *,
+    project_id: str,
+    submission: TaskSubmission,
+    dispatcher: Dispatcher,
+    memory_bytes: float = math.inf,
+) -> Queued:
+    """Queue a task that needs ``memory_bytes`` at most; workers are woken after the commit.
 
     Raises:
         MissingError: ``model_not_found`` or ``dataset_not_found``.
-        InvalidError: the name, method or template cannot be, or the base model cannot learn such rows; with places.
+        InvalidError: the name, method or template cannot be, or the base model cannot learn such rows, or it is
+            estimated to need too much memory; with places.
         ConflictError: ``name_taken`` in this model, or ``parent_conflict``.
         QuotaError: ``too_many_open_jobs``.
     """
@@ -68,9 +87,7 @@ def submit(work: Work, *, project_id: str, submission: TaskSubmission, dispatche
     model = require_model(work, project_id=project_id, reference=submission.model)
     plan = _plan(work, model, submission)
     quotas.require_open_job(work, project_id=project_id)
-    _hold_files(work, project_id, submission)
     seq = models.next_seq(work, model.id)
-    require_model(work, project_id=project_id, reference=model.id)  # now locked: it may have been deleted meanwhile
     if tasks.find_named(work, model_id=model.id, name=submission.name):
         raise ConflictError("a task of this model has this name", code="name_taken")
     require_head(work, model, expected=submission.expected_parent)
@@ -85,6 +102,7 @@ def submit(work: Work, *, project_id: str, submission: TaskSubmission, dispatche
         spec=dict(plan.spec),
         template=plan.template.model_dump(mode="json"),
     )
+    estimates.require_memory(task, plan.train, recipe=plan.recipe, facts=plan.facts, limit_bytes=memory_bytes)
     job = jobs.add(
         work,
         project_id=project_id,
@@ -97,7 +115,7 @@ def submit(work: Work, *, project_id: str, submission: TaskSubmission, dispatche
         expected_parent=submission.expected_parent,
     )
     work.after_commit(lambda: dispatcher.wake(job.id))
-    return task, job
+    return Queued(model=model, task=task, job=job)
 
 
 def get(work: Work, *, project_id: str, task_id: str) -> Task:
@@ -133,11 +151,13 @@ def require_head(work: Work, model: Model, *, expected: str | None) -> None:
         InvalidError: it is a version of another model.
         ConflictError: ``parent_conflict``: `latest` names another one.
     """
-    if expected is not None and _is_of_another(work, model, version_id=expected):
+    if expected is None:
+        return
+    if _is_of_another(work, model, version_id=expected):
         places = [Place(loc=("expected_parent",), message="is a version of another model")]
         raise InvalidError("a task starts from a version of its own model", places=places)
     head = aliases.find(work, model_id=model.id, name="latest")
-    if expected is not None and (head is None or head.version_id != expected):
+    if head is None or head.version_id != expected:
         current = head.version_id if head else "nothing"
         raise ConflictError(f"latest now names {current}", code="parent_conflict")
 
@@ -159,15 +179,18 @@ def _plan(work: Work, model: Model, submission: TaskSubmission) -> _Plan:
         facts=facts,
         may_store_rows=ModelPolicy.model_validate(model.policy).store_rows,
     )
-    return _Plan(spec=_effective(spec, template, recipe), template=template, recipe=recipe)
+    return _Plan(_effective(spec, template, recipe), template, recipe, train, facts)
 
 
 def _files(work: Work, project_id: str, submission: TaskSubmission) -> tuple[Dataset, Dataset | None]:
-    """Return the training and evaluation files, which must be of one format."""
-    train = datasets.get(work, project_id=project_id, dataset_id=submission.dataset_id)
+    """Return the training and evaluation files, which must be of one format, and keep them from being deleted."""
+    ids = filter(None, {submission.dataset_id, submission.eval_dataset_id})
+    # In one order for all, lest two works wait for each other.
+    held = {each: datasets.get(work, project_id=project_id, dataset_id=each, lock=True) for each in sorted(ids)}
+    train = held[submission.dataset_id]
     if submission.eval_dataset_id is None:
         return train, None
-    held_out = datasets.get(work, project_id=project_id, dataset_id=submission.eval_dataset_id)
+    held_out = held[submission.eval_dataset_id]
     if held_out.format != train.format:
         message = f"must be of the training file's format, {train.format}"
         places = [Place(loc=("eval_dataset_id",), message=message)]
@@ -180,13 +203,6 @@ def _require_fit(format_name: str, facts: BaseFacts) -> None:
     if fault := FORMATS[format_name].misfit(facts):
         places = [Place(loc=("model",), message=fault.message, hint=fault.hint)]
         raise InvalidError(f"the model cannot learn from a file of the format '{format_name}'", places=places)
-
-
-def _hold_files(work: Work, project_id: str, submission: TaskSubmission) -> None:
-    """Keep the files from being deleted until the task that needs them is there."""
-    for dataset_id in sorted(filter(None, {submission.dataset_id, submission.eval_dataset_id})):
-        dataset_rows.lock(work, dataset_id)
-        datasets.get(work, project_id=project_id, dataset_id=dataset_id)
 
 
 def _is_of_another(work: Work, model: Model, *, version_id: str) -> bool:

@@ -71,7 +71,7 @@ class Services(RuleBasedStateMachine):
             def submit() -> Answer:
                 latest = self.version_id(work, line_name, self.model.lines[line_name].aliases["latest"])
                 posted = stage.submission(work, task, model=line_name, expected_parent=latest if pinned else None)
-                _, job = tasks.submit(work, project_id=PROJECT, submission=posted, dispatcher=Wakes())
+                job = tasks.submit(work, project_id=PROJECT, submission=posted, dispatcher=Wakes()).job
                 return Answer(status=202, body=job.id, headers={})
 
             answer, replayed = idempotency.once(work, asked, submit)

@@ -170,6 +170,19 @@ def test_who_stands_behind_a_paused_job_lets_everybody_else_pass(registry: Regis
     assert positions(registry, first, held, behind, elsewhere) == [1, None, 3, 2]
 
 
+def test_the_places_of_many_jobs_are_those_of_each(registry: Registry) -> None:
+    new_model(registry, "other")
+    posted = [submit(registry, f"task-{n}", model=("desk", "other")[n % 3 == 0])[1] for n in range(8)]
+    with registry.write() as work:
+        jobs.pause(work, project_id=PROJECT, job_id=posted[2].id)
+    now = [look(registry, job) for job in posted]
+
+    with registry.read() as work:
+        at_once = jobs.queue_positions(work, now)
+
+    assert [at_once.get(job.id) for job in posted] == positions(registry, *posted) == [1, 2, None, 3, 5, 6, 4, 8]
+
+
 def test_a_resumed_job_stands_where_it_stood(registry: Registry) -> None:
     first, second = [submit(registry, name)[1] for name in "ab"]
     with registry.write() as work:
@@ -195,7 +208,7 @@ def test_the_queue_position_tells_nothing_of_other_projects(registry: Registry) 
             report={},
         )
         posted = tasks.TaskSubmission(model="theirs", name="a", dataset_id=dataset.id, spec=TaskSpec())
-        _, theirs = tasks.submit(work, project_id=other, submission=posted, dispatcher=Wakes())
+        theirs = tasks.submit(work, project_id=other, submission=posted, dispatcher=Wakes()).job
     ours = submit(registry, "a")[1]
     assert positions(registry, inspection, theirs, ours) == [1, 1, 2]
 

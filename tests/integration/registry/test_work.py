@@ -41,7 +41,7 @@ def test_a_worker_is_woken_only_once_the_job_can_be_seen(registry: Registry) -> 
                 seen.append(jobs.get(other, project_id=PROJECT, job_id=job_id).id)
 
     with registry.write() as work:
-        _, job = tasks.submit(work, project_id=PROJECT, submission=submission(work, "t"), dispatcher=Looks())
+        job = tasks.submit(work, project_id=PROJECT, submission=submission(work, "t"), dispatcher=Looks()).job
         assert seen == []
     assert seen == [job.id]
 

@@ -85,8 +85,7 @@ class Installation:
                 report=report.model_dump(mode="json"),
             )
             submission = TaskSubmission(model=model, name=task, dataset_id=dataset.id, spec=spec or TaskSpec())
-            _task, job = tasks.submit(work, project_id=PROJECT, submission=submission, dispatcher=self.dispatcher)
-        return job
+            return tasks.submit(work, project_id=PROJECT, submission=submission, dispatcher=self.dispatcher).job
 
     def job(self, job: Job) -> Job:
         with self.registry.read() as work:
