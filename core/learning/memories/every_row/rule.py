@@ -32,8 +32,8 @@ class EveryRow(SilentMemory, Sequence[TokenRow]):
         """Return the tensors that `recall` takes over."""
         return packed(self._rows)
 
-    @classmethod
-    def without(cls, state: State, *, found: State, left: State) -> dict[str, Tensor]:
+    @staticmethod
+    def without(state: State, *, found: State, left: State) -> dict[str, Tensor]:
         """Return ``state`` without the rows of a task that found ``found`` in the chain and left ``left``.
 
         A row that several tasks have stays as often as the others have it.

@@ -60,8 +60,8 @@ class Reservoir(SilentMemory, Sequence[TokenRow]):
             **packed(self._rows),
         }
 
-    @classmethod
-    def without(cls, state: State, *, found: State, left: State) -> dict[str, Tensor]:
+    @staticmethod
+    def without(state: State, *, found: State, left: State) -> dict[str, Tensor]:
         """Return ``state`` without the rows of a task that found ``found`` in the chain and left ``left``.
 
         A row is known by its number. The place of those that go is taken by the next rows that draw, whose chance is the

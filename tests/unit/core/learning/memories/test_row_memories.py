@@ -1,6 +1,8 @@
 """Memories that keep rows: the reservoir, every row, and the tensors that both keep them in."""
 
+from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 import torch
@@ -154,3 +156,29 @@ def test_joint_learns_every_row_of_every_task() -> None:
     again.recall(past("every_row", memory.state()))
     rows = list(Joint(JointSettings(), every_row=again).training_rows(numbered(6, 3)))
     assert rows == numbered(0, 9)
+
+
+@pytest.mark.parametrize("memory", [lambda: reservoir(12), EveryRow], ids=["reservoir", "every_row"])
+@pytest.mark.parametrize("gone", [{0}, {1}, {2}, {0, 1}])
+def test_the_rows_of_a_task_are_let_go_and_no_others(memory: Callable[[], Any], gone: set[int]) -> None:
+    kept, states = memory(), [{}]
+    for n in range(3):
+        kept.observe(task(numbered(10 * n, 8), seed=n))
+        states.append(kept.state())
+    state = states[-1]
+    for n in gone:
+        state = type(kept).without(state, found=states[n], left=states[n + 1])
+    assert [row.labels for row in unpacked(state)] == [row.labels for row in kept if row.labels[0] // 10 not in gone]
+    again = memory()
+    again.recall(past("reservoir" if isinstance(kept, Reservoir) else "every_row", state))
+    again.observe(task(numbered(30, 8), seed=3))
+    assert {row.labels[0] // 10 for row in again} <= {0, 1, 2, 3} - gone
+
+
+def test_of_rows_that_two_tasks_share_the_others_stay() -> None:
+    kept = EveryRow()
+    kept.observe(task(numbered(0, 4)))
+    first = kept.state()
+    kept.observe(task(numbered(2, 4)))
+    state = EveryRow.without(kept.state(), found={}, left=first)
+    assert [row.labels[0] for row in unpacked(state)] == [2, 3, 4, 5]
