@@ -39,6 +39,8 @@ SCOPES: Final[dict[str, Scope | None]] = {
     "POST /v1/models/{model}/versions": Scope.TRAIN,
     "GET /v1/models/{model}/lineage": Scope.READ,
     "GET /v1/models/{model}/evaluations": Scope.READ,
+    "GET /v1/versions/{version}/evaluations": Scope.READ,
+    "GET /v1/models/{model}/report": Scope.READ,
     "GET /v1/models/{model}/aliases": Scope.READ,
     "GET /v1/models/{model}/aliases/{alias}": Scope.READ,
     "PUT /v1/models/{model}/aliases/{alias}": Scope.TRAIN,

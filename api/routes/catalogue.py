@@ -18,6 +18,7 @@ from api.routes import (
     metrics,
     models,
     projects,
+    reports,
     tasks,
     versions,
 )
@@ -29,6 +30,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     job_reports.router,
     datasets.router,
     versions.router,
+    reports.router,
     aliases.router,
     generate.router,
     methods.router,

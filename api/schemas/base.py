@@ -1,10 +1,13 @@
 """What all answers share: frozen shapes, RFC 3339 times, lists with a cursor."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from core.domain.times import timestamp
+
+__all__ = ["ListView", "Request", "View", "listed", "timestamp", "timestamp_or_none"]
 
 T = TypeVar("T")
 
@@ -36,11 +39,6 @@ def listed(rows: Sequence[T], ids: Sequence[str | int], *, has_more: bool) -> Li
     return ListView[T](
         data=list(rows), first_id=ids[0] if ids else None, last_id=ids[-1] if ids else None, has_more=has_more
     )
-
-
-def timestamp(ms: int) -> str:
-    """Return milliseconds since the epoch as RFC 3339 in UTC."""
-    return datetime.fromtimestamp(ms / 1000, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def timestamp_or_none(ms: int | None) -> str | None:

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.continual import agreement, compare, report
+from benchmarks.continual import agreement, compare, page, report
 from benchmarks.continual.data import Collection, Portion, first_tokens
 from benchmarks.continual.run import Run
 from benchmarks.step_cost_models import smollm2_folder
@@ -26,7 +26,7 @@ SPEC: dict[str, Any] = {
     "evaluation": {"batch_size": 50},
 }
 # What is done with finished runs.
-COMMANDS: Final = {"agree": agreement.main, "compare": compare.main}
+COMMANDS: Final = {"agree": agreement.main, "compare": compare.main, "report": page.main}
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from strata.cli import aliases, base_models, events, generate, jobs, keys, methods, models, tasks, up, versions
+from strata.cli import aliases, base_models, events, generate, jobs, keys, methods, models, reports, tasks, up, versions
 from strata.cli.session import CommandGroup, Session
 from strata.client.client import DEFAULT_URL
 
@@ -19,6 +19,7 @@ app: Final = typer.Typer(
 )
 app.add_typer(base_models.app, name="base-models")
 app.add_typer(models.app, name="models")
+models.app.command("report")(reports.report)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(versions.app, name="versions")

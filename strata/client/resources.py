@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
+from strata.client.report_results import ModelReport
 from strata.client.results import BaseModelInfo, Dataset, Job, Method, Model, ScoreMatrix, Version
 from strata.client.transport import Transport
 from strata.client.uploads import Rows, upload
@@ -49,6 +50,14 @@ class Models:
         """Create a model; ``name@0``, the base itself, answers at once."""
         body = {"name": name, "base_model": base_model, "method": method, "policy": policy}
         return self._http.one(Model, "POST", "/v1/models", json=_given(body))
+
+    def report(self, model: str) -> ModelReport:
+        """Return what a model learned, what it still knows, and from what it was made."""
+        return self._http.one(ModelReport, "GET", f"/v1/models/{_part(model)}/report", params={"format": "json"})
+
+    def report_document(self, model: str, *, format: Literal["html", "svg"]) -> str:  # noqa: A002 - the service's word
+        """Return the report as one page that loads nothing (``html``), or its figures as a drawing (``svg``)."""
+        return self._http.text(f"/v1/models/{_part(model)}/report", {"format": format})
 
     def get(self, model: str) -> Model:
         """Return one by its name or id."""

@@ -44,6 +44,18 @@ class Transport:
             response = self._http.request(method, path, **request)
         return self._body(response)
 
+    def text(self, path: str, params: Mapping[str, Any]) -> str:
+        """Return a document that is not JSON, as it was sent.
+
+        Raises:
+            StrataAPIError: as `call`.
+        """
+        with self._errors_named():
+            response = self._http.get(path, params=params)
+        if not response.is_success:
+            self._body(response)
+        return response.text
+
     def one(self, kind: type[M], method: str, path: str, **request: Any) -> M:
         """Return the answer as a ``kind``."""
         return self.parsed(kind, self.call(method, path, **request))
