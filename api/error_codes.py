@@ -45,6 +45,7 @@ CODES: Final[dict[str, Code]] = {
     "idempotency_key_reused": Code(422, "The Idempotency-Key belongs to another request"),
     "invalid_input": Code(422, "The input does not fit the task's template"),
     "context_length_exceeded": Code(422, "The prompt does not fit the model's context"),
+    "exceeds_engine_memory": Code(422, "Prompt and answer together need more memory than the engine has for answers"),
     "invalid_messages": Code(422, "The messages do not fit the model's chat template"),
     "no_chat_template": Code(422, "The base model has no chat template: ask by prompt"),
     "leak": Code(422, "Evaluation rows are also training rows"),
@@ -93,6 +94,7 @@ CODES: Final[dict[str, Code]] = {
     "registry_unavailable": Code(503, "The registry does not answer"),
     "schema_behind": Code(503, "The registry's schema is of an earlier release"),
     "storage_unavailable": Code(503, "The storage does not answer, or cannot be written"),
+    "deadline_exceeded": Code(504, "The answer was not complete within the request's own timeout"),
     "disk_full": Code(507, "There is no space left to store this"),
 }
 

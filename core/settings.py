@@ -203,7 +203,17 @@ class Settings(BaseSettings):
         gt=0,
         description="Unique tensor bytes that the engine may hold in live versions.",
     )
+    engine_answer_bytes: int = Field(
+        default=1 * GIB,
+        gt=0,
+        description="Memory for keys and values of answers under way and of prompts read lately, of each base model.",
+    )
     engine_timeout_seconds: float = Field(default=120.0, gt=0, description="Longest wait for one generated answer.")
+    engine_drain_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="How long an engine that is told to stop goes on with answers under way; it takes no new ones.",
+    )
 
     @model_validator(mode="before")
     @classmethod

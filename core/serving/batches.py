@@ -1,4 +1,7 @@
-"""Sequences of one version that are decoded together, one token each a step.
+"""Sequences of one version that begin together and are decoded by transformers, one token each a step.
+
+For networks that `core.serving.continuous` does not decode: encoders with decoders, and causal ones whose architecture
+`core.serving.llama` does not know.
 
 Shape legend: N sequences, L tokens, V vocabulary.
 """
@@ -19,10 +22,15 @@ from core.serving.sequence import Sequence
 class Batch(Protocol):
     """What the scheduler drives."""
 
-    sequences: list[Sequence]
+    @property
+    def sequences(self) -> list[Sequence]:
+        """Those that are being answered."""
 
     def step(self) -> None:
-        """Advance every sequence by one token, then drop those that are done or no longer wanted."""
+        """Take a step, and drop the sequences that are over."""
+
+    def clear(self) -> None:
+        """Drop all sequences."""
 
 
 def start(version: LiveVersion, sequences: List[Sequence]) -> Batch:
@@ -49,6 +57,9 @@ class CausalBatch:
 
     def step(self) -> None:
         """Advance every sequence by one token, then drop those that are done or no longer wanted."""
+        self._drop_those_over()
+        if not self.sequences:
+            return
         positions_NL = (self._mask_NL.cumsum(-1) - 1).clamp(min=0)[:, -self._tokens_NL.shape[1] :]
         # The head over the whole vocabulary is the costliest layer of a small model: only the last position needs it.
         inputs = {"attention_mask": self._mask_NL, "position_ids": positions_NL, "logits_to_keep": 1}
@@ -59,8 +70,12 @@ class CausalBatch:
             **{name: value for name, value in inputs.items() if name in self._takes},
         )
         self._tokens_NL = advance(self.sequences, output.logits[:, -1])
-        self._drop_those_over()
         self._mask_NL = torch.nn.functional.pad(self._mask_NL, (0, 1), value=1)
+        self._drop_those_over()
+
+    def clear(self) -> None:
+        """Drop all sequences."""
+        self.sequences = []
 
     def _drop_those_over(self) -> None:
         kept = going_on(self.sequences)
@@ -68,7 +83,7 @@ class CausalBatch:
             kept_N = torch.tensor(kept, dtype=torch.long, device=self._model.device)
             self.sequences = [self.sequences[row] for row in kept]
             self._tokens_NL, self._mask_NL = self._tokens_NL[kept_N], self._mask_NL[kept_N]
-            if kept:
+            if kept and self._cache.get_seq_length():
                 self._cache.batch_select_indices(kept_N)
 
 
@@ -90,6 +105,9 @@ class Seq2SeqBatch:
 
     def step(self) -> None:
         """Advance every sequence by one token, then drop those that are done or no longer wanted."""
+        self._drop_those_over()
+        if not self.sequences:
+            return
         if self._source is None:
             encoder = self._model.get_encoder()
             self._source = encoder(input_ids=self._source_NL, attention_mask=self._mask_NL).last_hidden_state
@@ -103,12 +121,17 @@ class Seq2SeqBatch:
         self._tokens_N1 = advance(self.sequences, output.logits[:, -1])
         self._drop_those_over()
 
+    def clear(self) -> None:
+        """Drop all sequences."""
+        self.sequences = []
+
     def _drop_those_over(self) -> None:
         kept = going_on(self.sequences)
         if len(kept) < len(self.sequences):
             kept_N = torch.tensor(kept, dtype=torch.long, device=self._model.device)
             self.sequences = [self.sequences[row] for row in kept]
             self._tokens_N1, self._mask_NL = self._tokens_N1[kept_N], self._mask_NL[kept_N]
+            self._source_NL = self._source_NL[kept_N]
             if kept and self._source is not None:
                 self._source = self._source[kept_N]
                 self._cache.batch_select_indices(kept_N)
@@ -122,4 +145,4 @@ def advance(sequences: List[Sequence], logits_NV: Tensor) -> Tensor:
 
 def going_on(sequences: List[Sequence]) -> list[int]:
     """Return the places of the sequences that want another token."""
-    return [place for place, sequence in enumerate(sequences) if not (sequence.done or sequence.ticket.cancelled)]
+    return [place for place, sequence in enumerate(sequences) if not sequence.is_over]

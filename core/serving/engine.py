@@ -1,21 +1,20 @@
 """The engine without its wire: versions kept in step with the registry, requests decoded by them."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from core.domain.errors import InvalidError, Place
 from core.serving.loading import LiveVersion, VersionLoader
 from core.serving.meters import EngineMeters
+from core.serving.preparation import Preparation
 from core.serving.refresh import Refresher
 from core.serving.requests import CompletionRequest, Piece, Ticket
 from core.serving.scheduler import Scheduler
 from core.serving.sequence import Sequence
 from core.serving.servable import VersionSource
 from core.serving.store import VersionStore
-from core.weights.chat import encode_chat
-from core.weights.tokens import encode_prompt
 
 _JOIN_SECONDS: Final = 10.0
 
@@ -38,8 +37,7 @@ class Engine:
         self._refresher = Refresher(
             store=self.store, source=source, loader=loader, memory_bytes=memory_bytes, meters=self.meters
         )
-        # Tokenizers switch between ways of encoding in place: one thread at a time.
-        self._encoding = threading.Lock()
+        self._preparation = Preparation()
         self._threads: list[threading.Thread] = []
 
     def start(self, *, poll_seconds: float) -> None:
@@ -76,35 +74,29 @@ class Engine:
             MissingError: no such version or alias.
             NotReadyError: the version is still loading after ``timeout_seconds``.
             UnavailableError: too many requests wait, or the version cannot be loaded now.
-            InvalidError: the prompt does not fit the model's context.
+            InvalidError: prompt and answer fit neither the model's context nor the engine's memory.
         """
+        arrived_at = time.monotonic()
+        if request.timeout_seconds is not None:
+            timeout_seconds = min(timeout_seconds, request.timeout_seconds)
         version = self._refresher.acquire(request.model, timeout_seconds=timeout_seconds)
-        sequence = self.prepare(request, version)
-        ticket = sequence.listen(listener)
-        self.scheduler.submit(sequence)
-        return Accepted(version, ticket)
+        sequences = self.prepare(request, version, listener)
+        if request.timeout_seconds is not None:
+            for sequence in sequences:
+                sequence.deadline = arrived_at + request.timeout_seconds
+        self.scheduler.submit(sequences)
+        return Accepted(version, sequences[0].ticket)
 
-    def prepare(self, request: CompletionRequest, version: LiveVersion) -> Sequence:
-        """Encode a request for a version.
+    def prepare(
+        self, request: CompletionRequest, version: LiveVersion, listener: Callable[[Piece], None]
+    ) -> list[Sequence]:
+        """Return the answers to a request, still empty, which tell ``listener`` of their pieces.
 
         Raises:
-            InvalidError: the prompt does not fit the model's context.
+            InvalidError: as `Preparation.sequences`.
         """
-        prompt = self._encode(request, version)
-        facts = version.facts
-        room = facts.context_tokens if facts.family == "seq2seq" else facts.context_tokens - len(prompt)
-        if room < 1 or len(prompt) > facts.context_tokens or not prompt:
-            place = "prompt" if request.messages is None else "messages"
-            message = f"is {len(prompt)} tokens; the model takes 1 to {facts.context_tokens - 1}"
-            raise InvalidError(
-                "the prompt does not fit the model's context",
-                code="context_length_exceeded",
-                places=[Place(loc=(place,), message=message)],
-            )
-        return Sequence(request, version, prompt, min(request.max_tokens, room))
-
-    def _encode(self, request: CompletionRequest, version: LiveVersion) -> list[int]:
-        with self._encoding:
-            if request.messages is not None:
-                return encode_chat(version.tokenizer, [message.model_dump() for message in request.messages])
-            return encode_prompt(version.tokenizer, request.prompt or "", version.facts.family)
+        sequences = self._preparation.sequences(request, version)
+        ticket = Ticket(listener, unfinished=len(sequences))
+        for sequence in sequences:
+            sequence.ticket = ticket
+        return sequences

@@ -13,6 +13,9 @@ from core.domain.identifiers import new_id
 from core.domain.manifest import Manifest
 from core.domain.ports import ArtefactStore
 from core.serving import clone
+from core.serving.llama.base import LlamaBase
+from core.serving.llama.forward import LlamaDecoder
+from core.serving.llama.packing import packed
 from core.serving.servable import Link, Servable
 from core.storage import durable, manifests
 from core.weights import base, canary
@@ -30,6 +33,7 @@ class LiveVersion:
         module: the network; it shares every tensor that the chain did not touch with the base's other versions.
         end_tokens: ids that end an answer.
         own_bytes: bytes of the tensors that it does not share.
+        decoder: what decodes it; None where transformers does.
     """
 
     version_id: str
@@ -41,16 +45,27 @@ class LiveVersion:
     facts: BaseFacts
     end_tokens: frozenset[int]
     own_bytes: int
+    decoder: LlamaDecoder | None
 
 
 class VersionLoader:
-    """Loads versions one at a time; bases stay once they are read."""
+    """Loads versions one at a time; bases stay once they are read.
 
-    def __init__(self, *, artefacts: ArtefactStore, cache: Path, device: torch.device) -> None:
+    Args:
+        artefacts: where deltas are fetched from.
+        cache: the folder of fetched ones.
+        device: where versions answer.
+        answer_bytes: room for the keys and values of answers under way, of each base.
+    """
+
+    def __init__(
+        self, *, artefacts: ArtefactStore, cache: Path, device: torch.device, answer_bytes: int = 2**30
+    ) -> None:
         self._artefacts = artefacts
         self._cache = cache
         self._device = device
-        self._bases: dict[str, LoadedBase] = {}
+        self._answer_bytes = answer_bytes
+        self._bases: dict[str, tuple[LoadedBase, LlamaBase | None]] = {}
         self._intact: set[str] = set()
 
     def load(self, servable: Servable) -> LiveVersion:
@@ -60,7 +75,7 @@ class VersionLoader:
             CorruptError: something of the version does not match; nothing of it is kept.
             UnavailableError: something of its base does not match, which is no fault of the version.
         """
-        loaded = self._base(servable)
+        loaded, known = self._base(servable)
         folders = [self._folder(link) for link in servable.chain]
         deltas = self._deltas(servable, folders, loaded)
         folded = fold(loaded.model, deltas, dtype=loaded.stored_dtype)
@@ -68,6 +83,8 @@ class VersionLoader:
             # Whatever is wrong, the next attempt trusts no copy that was made for this one.
             self._intact.clear()
             raise CorruptError("the folded tensors do not have the published digest")
+        if known is not None:
+            folded = packed(folded)
         module = clone.with_weights(loaded.model, folded) if folded else loaded.model
         if folders:
             canary.check(folders[-1] / _manifest(folders[-1]).canary, module, loaded.tokenizer, loaded.facts.family)
@@ -81,6 +98,7 @@ class VersionLoader:
             facts=loaded.facts,
             end_tokens=end_token_ids(module, loaded.tokenizer),
             own_bytes=sum(tensor.numel() * tensor.element_size() for tensor in folded.values()),
+            decoder=None if known is None else known.decoder(module),
         )
 
     def prune(self, live: set[str]) -> None:
@@ -90,14 +108,15 @@ class VersionLoader:
                 self._intact.discard(folder.name)
                 durable.remove_tree(folder)
 
-    def _base(self, servable: Servable) -> LoadedBase:
+    def _base(self, servable: Servable) -> tuple[LoadedBase, LlamaBase | None]:
         if servable.base_digest not in self._bases:
             try:
                 loaded = base.load(servable.base_path, expected_digest=servable.base_digest)
             except CorruptError as error:
                 raise UnavailableError(error.detail) from error
             loaded.model.to(self._device)
-            self._bases[servable.base_digest] = loaded
+            known = LlamaBase.of(loaded.model, cache_bytes=self._answer_bytes)
+            self._bases[servable.base_digest] = loaded, known
         return self._bases[servable.base_digest]
 
     def _folder(self, link: Link) -> Path:

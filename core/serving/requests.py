@@ -98,18 +98,40 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class LikelyToken:
+    """A token in its place: its own text, and the natural logarithm of its probability."""
+
+    token_id: int
+    token: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenToken:
+    """A token of an answer, and the likeliest ones in its place, likeliest first."""
+
+    written: LikelyToken
+    top: tuple[LikelyToken, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of an answer. The last one has a finish reason and usage, or else an error."""
+    """A part of an answer: of the one with this index, where several were asked for.
+
+    The last piece of each answer has a finish reason; the last of all has the usage, or else an error.
+    """
 
     text: str = ""
+    index: int = 0
     finish_reason: FinishReason | None = None
+    logprobs: tuple[WrittenToken, ...] = ()
     usage: Usage | None = None
     error: StrataError | None = None
 
     @property
     def is_last(self) -> bool:
         """Say whether nothing follows."""
-        return self.finish_reason is not None or self.error is not None
+        return self.usage is not None or self.error is not None
 
 
 @dataclass(slots=True, eq=False)
@@ -120,6 +142,8 @@ class Ticket:
     """
 
     listener: Callable[[Piece], None]
+    unfinished: int = 1
+    completion_tokens: int = 0
     cancelled: bool = field(default=False)
 
     def cancel(self) -> None:

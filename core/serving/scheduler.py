@@ -1,32 +1,23 @@
-"""Decodes what waits: one thread, batches by version, one token for every batch in turn.
-
-What waits for the same version starts together. A version has at most two batches at a time, so that a long answer
-does not hold up the next request, and what arrives meanwhile gathers into the next batch.
-"""
+"""Decodes what waits: one thread, one step for every batch in turn. Who is in which batch: `core.serving.admission`."""
 
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence as List
 from typing import Final
 
 import structlog
 import torch
 
 from core.domain.errors import StrataError, UnavailableError
-from core.serving import batches
+from core.serving.admission import Running
 from core.serving.batches import Batch
-from core.serving.loading import LiveVersion
 from core.serving.meters import EngineMeters
 from core.serving.sequence import Sequence
 
 log = structlog.get_logger()
 
 MAX_WAITING: Final = 256
-MAX_SEQUENCES: Final = 16
-# Padded prompt tokens of one batch: bounds the memory and the time of its first step.
-MAX_PROMPT_TOKENS: Final = 8192
-MAX_BATCHES: Final = 8
-MAX_BATCHES_A_VERSION: Final = 2
 # What torch raises when it cannot compute: a batch fails with it, the next one may well not.
 _COMPUTE_ERRORS: Final = (RuntimeError, ValueError, IndexError, TypeError, MemoryError)
 
@@ -39,12 +30,12 @@ class Scheduler:
         self._meters = meters
         meters.waiting.set_function(lambda: len(self._waiting))
         self._waiting: deque[Sequence] = deque()
-        self._batches: list[tuple[LiveVersion, Batch]] = []
+        self._running = Running(on_failure=self._fail, failures=_COMPUTE_ERRORS)
         self._changed = threading.Condition()
         self._stopped = False
 
-    def submit(self, sequence: Sequence) -> None:
-        """Queue a sequence; its ticket's listener hears of it.
+    def submit(self, sequences: List[Sequence]) -> None:
+        """Queue the answers to one request, all or none; their ticket's listener hears of them.
 
         Raises:
             UnavailableError: code ``engine_busy``: too many wait already; or the engine is stopping.
@@ -52,11 +43,12 @@ class Scheduler:
         with self._changed:
             if self._stopped:
                 raise UnavailableError("the engine is stopping")
-            if len(self._waiting) >= self._max_waiting:
+            if len(self._waiting) + len(sequences) > self._max_waiting:
                 self._meters.refused()
                 raise UnavailableError("too many requests are waiting", code="engine_busy")
-            sequence.submitted_at = time.monotonic()
-            self._waiting.append(sequence)
+            for sequence in sequences:
+                sequence.submitted_at = time.monotonic()
+            self._waiting.extend(sequences)
             self._changed.notify()
 
     def run(self) -> None:
@@ -74,50 +66,27 @@ class Scheduler:
     def tick(self) -> None:
         """Start what may start, then give every batch one step."""
         self._admit()
-        for version, batch in list(self._batches):
+        for batch in self._running.batches():
             self._step(batch)
-            if not batch.sequences:
-                self._batches.remove((version, batch))
+        self._running.drop_empty()
 
     def _wait_for_work(self) -> bool:
         with self._changed:
-            while not (self._stopped or self._waiting or self._batches):
-                self._changed.wait()
+            self._changed.wait_for(lambda: self._stopped or self._waiting or self._running)
             return not self._stopped
 
     def _admit(self) -> None:
         with self._changed:
-            chosen = self._choose()
-        for version, sequences in chosen:
-            self._meters.started(sequences)
-            try:
-                self._batches.append((version, batches.start(version, sequences)))
-            except _COMPUTE_ERRORS as error:
-                self._fail(sequences, error)
-
-    def _choose(self) -> list[tuple[LiveVersion, list[Sequence]]]:
-        """Take from the queue, in order, what may start now, gathered by version."""
-        chosen: dict[int, tuple[LiveVersion, list[Sequence]]] = {}
-        later: deque[Sequence] = deque()
-        for sequence in self._waiting:
-            if sequence.ticket.cancelled:
-                self._meters.ended(sequence)
-                continue
-            version = sequence.version
-            group = chosen.get(id(version), (version, []))[1]
-            if self._may_start(version, group, sequence, new_batches=len(chosen)):
-                chosen[id(version)] = (version, [*group, sequence])
-            else:
-                later.append(sequence)
-        self._waiting = later
-        return list(chosen.values())
-
-    def _may_start(self, version: LiveVersion, group: list[Sequence], sequence: Sequence, *, new_batches: int) -> bool:
-        if group:
-            width = max(len(member.prompt) for member in [*group, sequence])
-            return len(group) < MAX_SEQUENCES and width * (len(group) + 1) <= MAX_PROMPT_TOKENS
-        of_version = sum(1 for held, _ in self._batches if held is version)
-        return of_version < MAX_BATCHES_A_VERSION and len(self._batches) + new_batches < MAX_BATCHES
+            waiting = list(self._waiting)
+        over = [sequence for sequence in waiting if sequence.is_over]
+        for sequence in over:
+            self._meters.ended(sequence)
+        begun = self._running.admit(sequence for sequence in waiting if not sequence.done and sequence not in over)
+        gone = {*over, *(sequence for together in begun for sequence in together)}
+        with self._changed:
+            self._waiting = deque(sequence for sequence in self._waiting if sequence not in gone)
+        for together in begun:
+            self._meters.started(together)
 
     def _step(self, batch: Batch) -> None:
         members = batch.sequences
@@ -125,21 +94,23 @@ class Scheduler:
             with torch.inference_mode():
                 batch.step()
         except _COMPUTE_ERRORS as error:
-            self._fail(batch.sequences, error)
-            batch.sequences = []
+            batch.clear()
+            self._fail(members, error)
         else:
             self._meters.stepped(members)
 
     def _fail_all(self, error: StrataError) -> None:
         with self._changed:
             waiting, self._waiting = list(self._waiting), deque()
-        running = [sequence for _, batch in self._batches for sequence in batch.sequences]
-        self._batches = []
+        running = [sequence for batch in self._running.batches() for sequence in batch.sequences]
+        for batch in self._running.batches():
+            batch.clear()
+        self._running.drop_empty()
         for sequence in [*running, *waiting]:
             sequence.fail(error)
             self._meters.ended(sequence)
 
-    def _fail(self, sequences: list[Sequence], error: Exception) -> None:
+    def _fail(self, sequences: List[Sequence], error: Exception) -> None:
         log.error("engine.batch_failed", sequences=len(sequences), exc_info=error)
         for sequence in sequences:
             if not sequence.done:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any, Final
 
 import psutil
@@ -27,7 +28,7 @@ from core.domain.errors import (
 )
 from core.domain.identifiers import new_id
 from core.serving.engine import Accepted, Engine
-from core.serving.requests import CompletionRequest, Piece, Ticket
+from core.serving.requests import CompletionRequest, Piece, Ticket, Usage
 
 _MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 _UNAUTHORIZED: Final = 401
@@ -40,7 +41,9 @@ _STATUSES: Final[tuple[tuple[type[StrataError], int], ...]] = (
     (ConflictError, 409),
     (NotReadyError, 425),
 )
+_NOT_READY: Final = 425
 _UNAVAILABLE: Final = 503
+_RETRY_SECONDS: Final = "1"
 
 
 def create_app(engine: Engine, *, secret: str | None, poll_seconds: float, load_timeout_seconds: float) -> Starlette:
@@ -96,7 +99,7 @@ class _Door:
         envelope = _envelope(asked, accepted)
         if asked.stream:
             return StreamingResponse(_events(envelope, pieces, accepted.ticket), media_type="text/event-stream")
-        return JSONResponse(await _whole(envelope, pieces, request, accepted.ticket))
+        return JSONResponse(await _whole(envelope, pieces, request, accepted.ticket, answers=asked.n))
 
     async def refresh(self, request: Request) -> Response:
         """Answer ``POST /v1/refresh``: look at the registry now."""
@@ -157,19 +160,20 @@ def _envelope(asked: CompletionRequest, accepted: Accepted) -> dict[str, Any]:
 
 
 async def _whole(
-    envelope: dict[str, Any], pieces: "asyncio.Queue[Piece]", request: Request, ticket: Ticket
+    envelope: dict[str, Any], pieces: "asyncio.Queue[Piece]", request: Request, ticket: Ticket, *, answers: int = 1
 ) -> dict[str, Any]:
     """Gather the answer; stop decoding if the caller hangs up before it is complete."""
-    text: list[str] = []
+    pieces_of: list[list[Piece]] = [[] for _ in range(answers)]
     watch = asyncio.create_task(_cancel_on_disconnect(request, ticket, pieces))
     try:
         while True:
             piece = await pieces.get()
             if piece.error is not None:
                 raise piece.error
-            text.append(piece.text)
-            if piece.is_last:
-                return envelope | _content("".join(text), piece)
+            pieces_of[piece.index].append(piece)
+            if piece.usage is not None:
+                choices = [_choice(index, parts) for index, parts in enumerate(pieces_of)]
+                return envelope | {"choices": choices} | _usage(piece.usage)
     finally:
         watch.cancel()
 
@@ -185,8 +189,7 @@ async def _events(envelope: dict[str, Any], pieces: "asyncio.Queue[Piece]", tick
     try:
         while True:
             piece = await pieces.get()
-            body = _error_body(piece.error) if piece.error is not None else envelope | _content(piece.text, piece)
-            yield f"data: {json.dumps(body)}\n\n"
+            yield f"data: {json.dumps(_event(envelope, piece))}\n\n"
             if piece.is_last:
                 break
         yield "data: [DONE]\n\n"
@@ -195,21 +198,38 @@ async def _events(envelope: dict[str, Any], pieces: "asyncio.Queue[Piece]", tick
         ticket.cancel()
 
 
-def _content(text: str, piece: Piece) -> dict[str, Any]:
-    content: dict[str, Any] = {"choices": [{"index": 0, "text": text, "finish_reason": piece.finish_reason}]}
-    if piece.usage is not None:
-        content["usage"] = {
-            "prompt_tokens": piece.usage.prompt_tokens,
-            "completion_tokens": piece.usage.completion_tokens,
-        }
-    return content
+def _event(envelope: dict[str, Any], piece: Piece) -> dict[str, Any]:
+    if piece.error is not None:
+        return _error_body(piece.error)
+    content = envelope | {"choices": [_choice(piece.index, [piece])]}
+    return content if piece.usage is None else content | _usage(piece.usage)
+
+
+def _choice(index: int, pieces: list[Piece]) -> dict[str, Any]:
+    """Return what is told of one answer, or of a part of it."""
+    logprobs = [
+        {**asdict(token.written), "top": [asdict(each) for each in token.top]}
+        for piece in pieces
+        for token in piece.logprobs
+    ]
+    return {
+        "index": index,
+        "text": "".join(piece.text for piece in pieces),
+        "finish_reason": pieces[-1].finish_reason,
+        "logprobs": logprobs or None,
+    }
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    return {"usage": asdict(usage)}
 
 
 async def _answer_error(_request: Request, error: StrataError) -> Response:
     status = next((status for kind, status in _STATUSES if isinstance(error, kind)), _UNAVAILABLE)
     if isinstance(error, _UnauthorizedError):
         status = _UNAUTHORIZED
-    return JSONResponse(_error_body(error), status_code=status)
+    headers = {"Retry-After": _RETRY_SECONDS} if status in {_UNAVAILABLE, _NOT_READY} else None
+    return JSONResponse(_error_body(error), status_code=status, headers=headers)
 
 
 def _error_body(error: StrataError) -> dict[str, Any]:

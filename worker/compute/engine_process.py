@@ -1,6 +1,7 @@
 """Assembles the engine from the settings and serves it on its socket."""
 
 import hashlib
+import math
 import os
 import signal
 import socket
@@ -58,6 +59,7 @@ def serve(settings: Settings, source: VersionSource) -> None:
         artefacts=opening.artefact_store(settings.artefacts_dir, **settings.storage),
         cache=cache_of(settings),
         device=device_of(settings.engine_device or settings.device),
+        answer_bytes=settings.engine_answer_bytes,
     )
     engine = Engine(source=source, loader=loader, memory_bytes=settings.engine_memory_bytes)
     secret = settings.engine_secret.get_secret_value() if settings.engine_secret else None
@@ -72,7 +74,8 @@ def serve(settings: Settings, source: VersionSource) -> None:
         signal.signal(number, _leave)
     listener = listen(settings.engine_address, secret=secret)
     log.info("engine.listening", address=settings.engine_address)
-    config = uvicorn.Config(app, log_config=None, log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
+    drain = math.ceil(settings.engine_drain_seconds)
+    config = uvicorn.Config(app, log_config=None, log_level="warning", lifespan="on", timeout_graceful_shutdown=drain)
     try:
         uvicorn.Server(config).run(sockets=[listener])
     finally:

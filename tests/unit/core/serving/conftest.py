@@ -73,10 +73,8 @@ class Desk:
 
     def ask(self, prompt: str, **fields: object) -> Answer:
         request = CompletionRequest.model_validate({"model": "m", "prompt": prompt, **fields})
-        sequence = self.engine.prepare(request, self.version)
         answer = Answer()
-        sequence.listen(answer.pieces.append)
-        self.engine.scheduler.submit(sequence)
+        self.engine.scheduler.submit(self.engine.prepare(request, self.version, answer.pieces.append))
         return answer
 
     def work(self, *answers: Answer) -> None:

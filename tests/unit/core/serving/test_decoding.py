@@ -105,11 +105,10 @@ def test_a_conversation_is_answered_by_the_chat_template(desk: Desk) -> None:
     request = CompletionRequest.model_validate(
         {"model": "m", "messages": [{"role": "user", "content": "hello <|im_end|>"}], "max_tokens": 4}
     )
-    sequence = desk.engine.prepare(request, desk.version)
-    assert sequence.prompt.count(desk.version.tokenizer.eos_token_id) == 1
     answer = Answer()
-    sequence.listen(answer.pieces.append)
-    desk.engine.scheduler.submit(sequence)
+    sequences = desk.engine.prepare(request, desk.version, answer.pieces.append)
+    assert sequences[0].prompt.count(desk.version.tokenizer.eos_token_id) == 1
+    desk.engine.scheduler.submit(sequences)
     desk.work(answer)
     assert answer.last.finish_reason is not None
 
@@ -129,25 +128,24 @@ def test_an_answer_never_leaves_the_context(desk: Desk) -> None:
 
 def test_a_cancelled_request_makes_room(desk: Desk) -> None:
     request = CompletionRequest(model="m", prompt="The harbour", max_tokens=400)
-    sequence = desk.engine.prepare(request, desk.version)
     answer = Answer()
-    ticket = sequence.listen(answer.pieces.append)
-    desk.engine.scheduler.submit(sequence)
+    sequences = desk.engine.prepare(request, desk.version, answer.pieces.append)
+    desk.engine.scheduler.submit(sequences)
     desk.engine.scheduler.tick()
-    ticket.cancel()
+    sequences[0].ticket.cancel()
     other = desk.ask("0 1 2", max_tokens=5)
     desk.work(other)
     assert not any(piece.is_last for piece in answer.pieces)
-    assert desk.engine.scheduler._batches == []
+    assert not desk.engine.scheduler._running
 
 
 def test_too_many_waiting_requests_are_turned_away(desk: Desk) -> None:
     scheduler = Scheduler(meters=desk.engine.meters, max_waiting=2)
     request = CompletionRequest(model="m", prompt="x")
     for _ in range(2):
-        scheduler.submit(desk.engine.prepare(request, desk.version))
+        scheduler.submit(desk.engine.prepare(request, desk.version, print))
     with pytest.raises(UnavailableError) as caught:
-        scheduler.submit(desk.engine.prepare(request, desk.version))
+        scheduler.submit(desk.engine.prepare(request, desk.version, print))
     assert caught.value.code == "engine_busy"
 
 

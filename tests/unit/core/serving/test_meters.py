@@ -56,7 +56,7 @@ def test_what_failed_was_given_up_or_turned_away_is_told_apart(desk: Desk) -> No
     full = Scheduler(meters=desk.engine.meters, max_waiting=0)
     desk.ask("0 1 2")
     with pytest.raises(UnavailableError):
-        full.submit(desk.engine.scheduler._waiting[0])
+        full.submit([desk.engine.scheduler._waiting[0]])
     found = measured(desk.engine)
     for outcome in ("failed", "cancelled", "refused"):
         assert found[f'strata_engine_requests_total{{outcome="{outcome}"}}'] == 1, outcome

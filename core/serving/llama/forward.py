@@ -1,0 +1,162 @@
+"""One step of a Llama network over tokens of many texts at once: some read a part of a prompt, some one token more.
+
+Written from the network's definition (Touvron et al. 2023, arXiv 2302.13971, section 2.2; grouped queries: Ainslie et
+al. 2023, arXiv 2305.13245), in the order of operations of transformers' own, so that the logits are the same. All
+tokens of a step go through the matrix products together, whichever texts they belong to; each text attends to itself
+only, over its own slot: there is no padding, and no text's numbers depend on how long the others are.
+
+Shape legend: T tokens of the step, N texts whose next token is asked for, H heads, G heads of keys and values, D head
+size, C tokens of one text in the step, Q its queries that share keys, L tokens of the text so far, V vocabulary.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from core.serving.llama.architecture import LlamaShape
+from core.serving.llama.key_values import KeyValues, Slot
+from core.serving.llama.products import padded, product
+from core.serving.llama.weights import Layer, LlamaWeights
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a step reads of one text: ``tokens``, which follow the ``read`` ones that its slot holds already."""
+
+    slot: Slot
+    read: int
+    tokens: Sequence[int]
+    wants_next: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a part lies: in the step's tokens, and in the room of keys and values."""
+
+    first: int
+    many: int
+    start: int
+    length: int
+    mask_QL: Tensor | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One step's inputs, the same for all layers."""
+
+    tokens_T: Tensor
+    cosines_T: Tensor
+    sines_T: Tensor
+    written_T: Tensor
+    places: list[_Place]
+    filler: Tensor
+
+
+class LlamaDecoder:
+    """A version that takes steps."""
+
+    def __init__(self, shape: LlamaShape, weights: LlamaWeights, room: KeyValues) -> None:
+        self.shape = shape
+        self.room = room
+        self._weights = weights
+
+    def step(self, parts: Sequence[Part]) -> Tensor:
+        """Read the parts; return the logits ``[N, V]`` of those that want their next token, in their order."""
+        run = self._run(parts)
+        x_T = laid_by_outputs(functional.embedding(run.tokens_T, self._weights.embedding))
+        for number, layer in enumerate(self._weights.layers):
+            x_T = self._through(layer, number, x_T, run)
+        last = [place.first + place.many - 1 for place, part in zip(run.places, parts, strict=True) if part.wants_next]
+        filled = last + [0] * (padded(len(last)) - len(last))
+        x_N = self._normed(x_T[torch.tensor(filled, dtype=torch.long, device=x_T.device)], self._weights.norm)
+        return product(x_N, self._weights.head)[: len(last)].contiguous()
+
+    def _run(self, parts: Sequence[Part]) -> _Run:
+        device = self.shape.device
+        tokens = [token for part in parts for token in part.tokens]
+        positions = [position for part in parts for position in range(part.read, part.read + len(part.tokens))]
+        written = [part.slot.start + part.read + ahead for part in parts for ahead in range(len(part.tokens))]
+        # What fills a step up to whole blocks is computed like a token, and neither kept nor looked at.
+        filling = [0] * (padded(len(tokens)) - len(tokens))
+        tokens_T, positions_T = torch.tensor([tokens + filling, positions + filling], device=device)
+        return _Run(
+            tokens_T=tokens_T,
+            cosines_T=self._weights.cosines[positions_T],
+            sines_T=self._weights.sines[positions_T],
+            written_T=torch.tensor(written, device=device),
+            places=self._places(parts),
+            filler=torch.zeros(
+                len(filling), self.shape.heads * self.shape.head_size, dtype=self.shape.dtype, device=device
+            ),
+        )
+
+    def _through(self, layer: Layer, number: int, x_T: Tensor, run: _Run) -> Tensor:
+        x_T = x_T + product(self._attention(layer, number, x_T, run), layer.attention_out, layer.attention_out_bias)
+        gate_T, up_T = layer.gate_up(self._normed(x_T, layer.feed_norm))
+        return x_T + product(functional.silu(gate_T).mul_(up_T), layer.feed_out, layer.feed_out_bias)
+
+    def _attention(self, layer: Layer, number: int, x_T: Tensor, run: _Run) -> Tensor:
+        """Write the tokens' keys and values; return what each token sees ``[T, H x D]``."""
+        queries_T, keys_T, values_T = layer.queries_keys_values(self._normed(x_T, layer.attention_norm))
+        size, many = self.shape.head_size, len(run.written_T)
+        queries_THD = rotated(queries_T.unflatten(-1, (-1, size)), run.cosines_T, run.sines_T).contiguous()
+        keys_TGD = rotated(keys_T.unflatten(-1, (-1, size)), run.cosines_T, run.sines_T)
+        values_TGD = values_T.unflatten(-1, (-1, size))
+        keys, values = self.room.keys[number], self.room.values[number]
+        keys[0].index_copy_(1, run.written_T, keys_TGD[:many].transpose(0, 1))
+        values[0].index_copy_(1, run.written_T, values_TGD[:many].transpose(0, 1))
+        return torch.cat([*(self._seen(queries_THD, keys, values, place) for place in run.places), run.filler])
+
+    def _seen(self, queries_THD: Tensor, keys: Tensor, values: Tensor, place: _Place) -> Tensor:
+        """Return what one text's tokens see ``[C, H x D]``: queries that share keys stand as more queries of one head."""
+        shape = self.shape
+        keys_GLD = keys.narrow(2, place.start, place.length)
+        values_GLD = values.narrow(2, place.start, place.length)
+        if place.many == 1:
+            queries_GQD = queries_THD[place.first].view(1, shape.kv_heads, -1, shape.head_size)
+            return functional.scaled_dot_product_attention(queries_GQD, keys_GLD, values_GLD).reshape(1, -1)
+        queries_HCD = queries_THD.narrow(0, place.first, place.many).transpose(0, 1)
+        queries_GQD = queries_HCD.reshape(1, shape.kv_heads, -1, shape.head_size)
+        seen_GQD = functional.scaled_dot_product_attention(queries_GQD, keys_GLD, values_GLD, attn_mask=place.mask_QL)
+        return seen_GQD.reshape(shape.heads, place.many, -1).transpose(0, 1).reshape(place.many, -1)
+
+    def _places(self, parts: Sequence[Part]) -> list[_Place]:
+        places, first = [], 0
+        for part in parts:
+            many = len(part.tokens)
+            mask = self._mask(part.read, many) if many > 1 else None
+            places.append(_Place(first, many, part.slot.start, part.read + many, mask))
+            first += many
+        return places
+
+    def _mask(self, read: int, many: int) -> Tensor:
+        """Return what is added to the scores of each token's queries: nothing up to itself, and minus infinity behind."""
+        shape = self.shape
+        hidden = torch.full((many, read + many), float("-inf"), dtype=shape.dtype, device=shape.device)
+        return hidden.triu_(read + 1).repeat(shape.heads // shape.kv_heads, 1)
+
+    def _normed(self, x_T: Tensor, weight: Tensor) -> Tensor:
+        """Return RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467, equation 4), computed in float32."""
+        wide = x_T.float()
+        scale = wide.square().mean(-1, keepdim=True).add_(self.shape.norm_epsilon).rsqrt_()
+        return (wide * scale).to(x_T.dtype).mul_(weight)
+
+
+def rotated(x_THD: Tensor, cosines_T: Tensor, sines_T: Tensor) -> Tensor:
+    """Return rotary position embedding (Su et al. 2021, arXiv 2104.09864, equation 34), halves paired as in Llama.
+
+    ``sines_T`` has its first half negated: each half is multiplied by the cosines, and gains the other times the sines.
+    """
+    half = x_THD.shape[-1] // 2
+    turned_THD = x_THD * cosines_T
+    turned_THD[..., :half].addcmul_(x_THD[..., half:], sines_T[..., :half])
+    turned_THD[..., half:].addcmul_(x_THD[..., :half], sines_T[..., half:])
+    return turned_THD
+
+
+def laid_by_outputs(x_TI: Tensor) -> Tensor:
+    """Return the same numbers, laid in memory as the products of whole blocks lay theirs."""
+    return x_TI if x_TI.shape[0] == padded(1) else x_TI.t().contiguous().t()
