@@ -20,7 +20,7 @@ class RebuildJobs:
     def stage(self, claim: Claim, context: WorkerContext, *, folder: JobFolder, heart: Heart) -> None:
         """Fetch the chain, also of what is left out; render the rows to score on; and write the spec last."""
         plan = heart.insist(lambda: context.desk.rebuild_plan(claim))
-        size = sum(context.blobs.path(task.train_sha256).stat().st_size for task in plan.tasks)
+        size = sum(context.blobs.path(task.eval_sha256 or task.train_sha256).stat().st_size for task in plan.tasks)
         preflight.require_disk(context, expected_bytes=size + plan.disk_bytes)
         preflight.require_memory(context.compute, os.environ, needed_bytes=plan.peak_memory_bytes)
         spec = RebuildSpec(
