@@ -20,7 +20,7 @@ from api.schemas.generation import GenerationRequest
 from api.schemas.keys import KeyRequest, ProjectRequest
 from api.schemas.models import BaseModelRequest, ModelRequest
 from api.schemas.tasks import EstimateRequest, TaskRequest
-from api.schemas.versions import PromotionRequest, RollbackRequest
+from api.schemas.versions import PromotionRequest, RebuildRequest, RollbackRequest
 
 FILE: Final = Path(__file__).resolve().parent.parent / "openapi.json"
 # Bodies that routes read themselves, see `api.bodies.described`.
@@ -32,6 +32,7 @@ _BODIES: Final = (
     ModelRequest,
     ProjectRequest,
     PromotionRequest,
+    RebuildRequest,
     RollbackRequest,
     TaskRequest,
 )
