@@ -16,6 +16,9 @@ from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from api import errors, scopes
+from api.openai.chat import ChatCompletionRequest
+from api.openai.completions import CompletionRequest
+from api.openai.fine_tuning import FineTuningJobRequest
 from api.schemas.generation import GenerationRequest
 from api.schemas.keys import KeyRequest, ProjectRequest
 from api.schemas.models import BaseModelRequest, ModelRequest
@@ -27,6 +30,9 @@ FILE: Final = Path(__file__).resolve().parent.parent / "openapi.json"
 _BODIES: Final = (
     EstimateRequest,
     BaseModelRequest,
+    ChatCompletionRequest,
+    CompletionRequest,
+    FineTuningJobRequest,
     GenerationRequest,
     KeyRequest,
     ModelRequest,

@@ -1,20 +1,23 @@
 """`/v1/models`: what learns."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from api import bodies, views
-from api.dependencies import Ctx, Named, Paging, Project
+from api.dependencies import After, ByTime, Ctx, Cursor, Named, Project, Whole
 from api.idempotency import OnceOnly, answer, content_of
 from api.schemas.base import ListView, listed
-from api.schemas.models import DeletedView, ModelRequest, ModelView
+from api.schemas.models import DeletedView, ModelRequest, ModelVersionView, ModelView
+from core.domain.records import Version
 from core.learning.recipe import TaskSpec
 from core.registry.work import Work
-from core.services import models
+from core.services import models, promotions, versions
 from core.services.idempotency import Answer
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
+
+_MOST: Final = 100
 
 
 @router.post("", status_code=201, response_model=ModelView, openapi_extra=bodies.described(ModelRequest))
@@ -37,8 +40,17 @@ def create(
     return once.perform(change, content=content_of(body))
 
 
+async def _page_of_models(
+    limit: Annotated[Whole, Query(ge=1, le=_MOST, description="Rows of one page.")] = _MOST,
+    after: After = None,
+    order: ByTime = "desc",
+) -> Cursor:
+    # As much as there may be, unasked: OpenAI's clients ask for no second page of models.
+    return Cursor(limit, after, order)
+
+
 @router.get("")
-def page(context: Ctx, project: Project, paging: Paging) -> ListView[ModelView]:
+def page(context: Ctx, project: Project, paging: Annotated[Cursor, Depends(_page_of_models)]) -> ListView[ModelView]:
     """List the project's models."""
     with context.registry.read() as work:
         found = models.page(work, project_id=project, limit=paging.limit, after=paging.after, order=paging.order)
@@ -47,19 +59,36 @@ def page(context: Ctx, project: Project, paging: Paging) -> ListView[ModelView]:
 
 
 @router.get("/{model}")
-def get(model: Named, context: Ctx, project: Project) -> ModelView:
-    """Show one model, by name or id."""
+def get(model: Named, context: Ctx, project: Project) -> ModelView | ModelVersionView:
+    """Show one model, by name or id; by `name@3`, `name:alias` or a version's id, that version of it."""
     with context.registry.read() as work:
+        if versions.is_reference(model):
+            return _version(work, versions.resolve(work, project_id=project, reference=model))
         return views.model(work, models.get(work, project_id=project, reference=model))
 
 
 @router.delete("/{model}")
 def delete(model: Named, context: Ctx, project: Project) -> DeletedView:
-    """Delete a model: it serves no more, and its name is free again."""
+    """Delete a model: it serves no more, and its name is free again. A version of one is deleted by itself."""
     with context.registry.write() as work:
+        if versions.is_reference(model):
+            shown = _version(work, versions.resolve(work, project_id=project, reference=model))
+            promotions.delete(work, project_id=project, reference=shown.version_id)
+            return DeletedView(id=shown.id, object="model")
         row = models.get(work, project_id=project, reference=model)
         models.delete(work, project_id=project, reference=row.id)
     return DeletedView(id=row.id, object="model")
+
+
+def _version(work: Work, row: Version) -> ModelVersionView:
+    owner = models.get(work, project_id=row.project_id, reference=row.model_id)
+    return ModelVersionView(
+        id=f"{owner.name}@{row.number}",
+        created=row.created_ms // 1000,
+        owned_by=row.project_id,
+        version_id=row.id,
+        model_id=row.model_id,
+    )
 
 
 def _method(body: ModelRequest) -> dict[str, Any] | str | None:

@@ -65,6 +65,17 @@ class ModelView(View):
     created_at: str
 
 
+class ModelVersionView(View):
+    """A version of a model, as OpenAI's clients read a model; `GET /v1/versions/{version}` tells more of the same."""
+
+    id: str = Field(description="`name@3`.")
+    object: Literal["model"] = "model"
+    created: int = Field(description="Seconds since the epoch.")
+    owned_by: str
+    version_id: str
+    model_id: str
+
+
 class DeletedView(View):
     """What was deleted."""
 

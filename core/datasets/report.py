@@ -34,6 +34,7 @@ class ValidationReport(_Frozen):
         warnings: what is odd but allowed.
         errors: the first `MAX_ERRORS` faults; the file is accepted only when there is none.
         sha256: of the file's bytes, in hex.
+        file_name: as whoever sent it called it, if they did.
     """
 
     container: Container
@@ -45,6 +46,7 @@ class ValidationReport(_Frozen):
     errors: tuple[LineError, ...]
     sha256: str
     size_bytes: int
+    file_name: str | None = None
 
     def accepted(self, *, part: str) -> Self:
         """Return the report itself if the file may be used.

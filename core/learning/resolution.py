@@ -60,6 +60,15 @@ def resolve(spec: TaskSpec, *, default_method: str, facts: BaseFacts, may_store_
     )
 
 
+def training(spec: TaskSpec, *, default_method: str) -> Training:
+    """Return the training settings of a task before they are fitted to a base model.
+
+    Raises:
+        InvalidError: there is no such method.
+    """
+    return _training(_preset(spec.method or default_method), spec.training)
+
+
 def parsed(axis: Axis, part: Part) -> Strict:
     """Return the settings of a recipe's part as its own class."""
     return PARTS[axis][part.name].settings.model_validate(part.settings)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -36,6 +36,7 @@ class TaskSubmission:
         name: of the task, unique in its model.
         eval_dataset_id: held-out rows; None holds out 10 % of the dataset.
         expected_parent: id of the version that `latest` must name when the job starts; None takes what it names then.
+        metadata: kept with the job, and shown with it.
     """
 
     model: str
@@ -44,6 +45,7 @@ class TaskSubmission:
     spec: TaskSpec
     eval_dataset_id: str | None = None
     expected_parent: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,7 @@ def submit(
         actor=work.actor,
         model_id=model.id,
         task_id=task.id,
-        params={"recipe": plan.recipe.model_dump(mode="json")},
+        params={"recipe": plan.recipe.model_dump(mode="json"), "metadata": dict(submission.metadata)},
         expected_parent=submission.expected_parent,
     )
     work.after_commit(lambda: dispatcher.wake(job.id))
@@ -162,8 +164,21 @@ def require_head(work: Work, model: Model, *, expected: str | None) -> None:
         raise ConflictError(f"latest now names {current}", code="parent_conflict")
 
 
+def with_defaults(defaults: Json, spec: TaskSpec) -> TaskSpec:
+    """Return the spec over the model's defaults: what the user did not set, the model decides.
+
+    Raises:
+        InvalidError: the two together are no spec.
+    """
+    try:
+        return TaskSpec.model_validate(_merged(defaults, spec.model_dump(mode="json", exclude_unset=True)))
+    except ValidationError as error:
+        places = [Place(loc=("spec", *fault["loc"]), message=fault["msg"]) for fault in error.errors()]
+        raise InvalidError("the task's spec cannot be used", places=places) from error
+
+
 def _plan(work: Work, model: Model, submission: TaskSubmission) -> _Plan:
-    spec = _with_defaults(model.method, submission.spec)
+    spec = with_defaults(model.method, submission.spec)
     train, held_out = _files(work, model.project_id, submission)
     template = templates.build(
         train.format,
@@ -209,15 +224,6 @@ def _is_of_another(work: Work, model: Model, *, version_id: str) -> bool:
     """Return whether the project has the version, in another model; another project's is like one that is not there."""
     found = versions.find(work, version_id)
     return found is not None and found.project_id == model.project_id and found.model_id != model.id
-
-
-def _with_defaults(defaults: Json, spec: TaskSpec) -> TaskSpec:
-    """Return the spec over the model's defaults: what the user did not set, the model decides."""
-    try:
-        return TaskSpec.model_validate(_merged(defaults, spec.model_dump(mode="json", exclude_unset=True)))
-    except ValidationError as error:
-        places = [Place(loc=("spec", *fault["loc"]), message=fault["msg"]) for fault in error.errors()]
-        raise InvalidError("the task's spec cannot be used", places=places) from error
 
 
 def _merged(below: Json, above: Json) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Versions, as their users see them; publication is in `publication`, the engine's view in `serving`."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from core.domain.errors import MissingError
 from core.domain.records import Alias, AliasMove, Page, Version
@@ -20,6 +21,7 @@ __all__ = [
     "alias_history",
     "aliases",
     "get",
+    "is_reference",
     "lineage",
     "mark_corrupt",
     "page",
@@ -29,6 +31,8 @@ __all__ = [
     "servable",
     "serving",
 ]
+
+_VERSION_ID: Final = "ver_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +65,18 @@ def page(
     return version_rows.page(work, model_id=found.id, cursor=Cursor(limit, after, order))
 
 
+def is_reference(reference: str) -> bool:
+    """Return whether ``reference`` can only mean a version, as ``name@3``, ``name:alias`` or its id."""
+    return reference.startswith(_VERSION_ID) or "@" in reference or ":" in reference
+
+
 def resolve(work: Work, *, project_id: str, reference: str) -> Version:
     """Return what ``name`` (its `latest`), ``name@3``, ``name:alias`` or a version's id means; names may be ids.
 
     Raises:
         MissingError: ``model_not_found``, ``version_not_found`` or ``alias_not_found``.
     """
-    if reference.startswith("ver_"):
+    if reference.startswith(_VERSION_ID):
         return get(work, project_id=project_id, version_id=reference)
     if "@" in reference:
         name, _, number = reference.rpartition("@")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import stage
 from doors import Door, Echo
+from openai import OpenAI
 from starlette.testclient import TestClient
 
 from api.main import create_app
@@ -42,3 +43,9 @@ def desk(door: Door) -> Door:
     """The same with a model named `desk`."""
     door.client.post("/v1/models", json={"name": "desk", "base_model": "tiny"}).raise_for_status()
     return door
+
+
+@pytest.fixture
+def openai(desk: Door) -> OpenAI:
+    """OpenAI's own client, in front of `desk`."""
+    return OpenAI(base_url="http://127.0.0.1:8321/v1", api_key="any", http_client=desk.client, max_retries=0)

@@ -21,6 +21,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "task_id": ("task",),
     "job_id": ("job", "waiting_job"),
     "dataset_id": ("dataset",),
+    "file_id": ("dataset",),
     "version": ("version", "numbered", "aliased"),
     "key_id": ("key",),
     "project_id": ("project",),
@@ -164,6 +165,17 @@ def references(things: dict[str, str], own: dict[str, str]) -> Iterator[tuple[st
         yield "POST", f"/v1/models/{own['model']}/rollback", {"json": {"version": version}}
     for kind in ("version", "numbered", "aliased", "model", "model_name"):
         yield "POST", "/v1/generate", {"json": {"model": things[kind], "prompt": "x"}}
+        yield "POST", "/v1/completions", {"json": {"model": things[kind], "prompt": "x"}}
+        yield (
+            "POST",
+            "/v1/chat/completions",
+            {"json": {"model": things[kind], "messages": [{"role": "user", "content": "x"}]}},
+        )
+        learning = {"model": things[kind], "training_file": own["dataset"]}
+        yield "POST", "/v1/fine_tuning/jobs", {"json": learning}
+    for name in ("training_file", "validation_file"):
+        learning = {"model": own["model"], "training_file": own["dataset"], name: things["dataset"]}
+        yield "POST", "/v1/fine_tuning/jobs", {"json": learning}
     yield "POST", "/v1/generate", {"json": {"model": own["model"], "task": f"{things['model_name']}-task", "input": {}}}
 
 

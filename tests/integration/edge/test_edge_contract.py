@@ -76,7 +76,7 @@ def test_what_is_there_is_answered_as_it_is_described(desk: Door, bearer: dict[s
     task = desk.client.get(f"/v1/tasks/{job['task_id']}", headers=bearer).json()
     there = {
         "model": "desk", "alias": "latest", "version": "desk@1", "name": "tiny", "project_id": "own", "job_id": job["id"],
-        "task_id": job["task_id"], "dataset_id": task["dataset_id"],
+        "task_id": job["task_id"], "dataset_id": task["dataset_id"], "file_id": task["dataset_id"],
     }  # fmt: skip
     named = {name: there[name] for name in re.findall(r"{(\w+)}", path)}
     answer = schema[path]["GET"].Case(path_parameters=named).call_and_validate(headers=bearer, checks=CHECKS[:4])

@@ -1,16 +1,13 @@
 """The real API over real HTTP, for the client and the command line; only the engine is a stand-in."""
 
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import stage
-import uvicorn
 from listening import Listening
+from loopback import served
 
 from api.main import create_app
 from core.registry.work import Registry
@@ -53,16 +50,3 @@ def listening(tmp_path: Path, database_url: str, registry: Registry) -> Iterator
     app = create_app(settings, registry=registry, blobs=blobs, dispatcher=stage.Wakes(), generator=parrot)
     with served(app) as url, Client(url) as client:
         yield Listening(url=url, client=client, registry=registry, engine=parrot)
-
-
-@contextmanager
-def served(app: Any) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
