@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from api import bodies, views
 from api.dependencies import BaseUrl, Ctx, Named, Paging, Project
@@ -16,11 +16,12 @@ from api.schemas.versions import (
     LineageView,
     MatrixView,
     RebuildRequest,
+    VersionScoresView,
     VersionView,
 )
 from core.domain.records import Version
 from core.registry.work import Work
-from core.services import evaluations, models, promotions, rebuilds, versions
+from core.services import comparisons, evaluations, models, promotions, rebuilds, versions
 from core.services.idempotency import Answer
 
 router = APIRouter(prefix="/v1", tags=["versions"])
@@ -98,10 +99,26 @@ def lineage(model: Named, context: Ctx, project: Project) -> LineageView:
 
 @router.get("/models/{model}/evaluations")
 def matrix(model: Named, context: Ctx, project: Project) -> MatrixView:
-    """Show the score matrix of a model's lineage, with OA, BWT, forgetting, plasticity and density."""
+    """Show the score matrix of a model's lineage, with intervals, and the figures of continual learning."""
     with context.registry.read() as work:
         found = evaluations.matrix(work, project_id=project, model=model)
     return MatrixView.model_validate(asdict(found))
+
+
+@router.get("/versions/{version}/evaluations")
+def scores(
+    version: Named,
+    context: Ctx,
+    project: Project,
+    against: Annotated[
+        str | None,
+        Query(min_length=1, max_length=200, description="Another version of the model, to compare with row by row."),
+    ] = None,
+) -> VersionScoresView:
+    """Show every score of a version, and how each differs from another version's."""
+    with context.registry.read() as work:
+        found = comparisons.of_version(work, project_id=project, version=version, against=against)
+    return VersionScoresView.model_validate(asdict(found))
 
 
 def _view(work: Work, row: Version) -> VersionView:

@@ -121,6 +121,16 @@ class AliasMoveView(View):
     at: str
 
 
+class FigureCountsView(View):
+    """Over how many tasks each figure is: those whose scores it takes were measured."""
+
+    oa: int
+    bwt: int
+    forgetting: int
+    plasticity: int
+    fwt_vs_scratch: int
+
+
 class MatrixView(View):
     """Scores of every task after every task, and what follows from them; see `core.services.evaluations`."""
 
@@ -136,10 +146,62 @@ class MatrixView(View):
     versions: list[str] = Field(description="Version ids along the lineage of `latest`, one a row, oldest first.")
     numbers: list[int]
     scores: list[list[float | None]]
+    low: list[list[float | None]] = Field(description="Lower bounds of the scores' 95 % intervals.")
+    high: list[list[float | None]]
+    n_rows: list[list[int | None]] = Field(description="On how many held-out rows each score was measured.")
+    chance: list[float | None] = Field(description="For each task, what an answer gets that ignores its prompt.")
     base_scores: list[float | None]
+    base_low: list[float | None]
+    base_high: list[float | None]
     base_option_scores: list[float | None]
+    scratch_scores: list[float | None] = Field(description="What `evaluation.scratch_score` said of each task.")
     oa: float | None
     bwt: float | None
     forgetting: float | None
     plasticity: float | None
+    fwt_vs_scratch: float | None
+    n_tasks: FigureCountsView
     density: list[float | None]
+    overlap_shared: list[list[float | None]] = Field(
+        description="Of the weights that the sparser of two versions' deltas changes, the share that both change."
+    )
+    overlap_cosine: list[list[float | None]]
+    general_perplexity: list[float | None] = Field(description="Of each version, on the text that comes with Strata.")
+    base_general_perplexity: float | None
+    general_drift: list[float | None] = Field(description="By which share of the base's that has grown.")
+
+
+class DifferenceView(View):
+    """How a score differs from another version's; see `core.services.comparisons`."""
+
+    value: float = Field(description="The other version's.")
+    difference: float = Field(description="This one's less the other's; of perplexities, of their logarithms.")
+    low: float | None = Field(description="Lower bound of its 95 % interval; null without the same rows.")
+    high: float | None
+    n_better: int | None
+    n_worse: int | None
+    p_value: float | None = Field(description="Of the exact sign test on the rows that changed.")
+
+
+class VersionScoreView(View):
+    """One score of a version, on a task or, without one, on the general text."""
+
+    task: str | None
+    task_id: str | None
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    n_rows: int
+    chance: float | None
+    rows_sha256: str | None
+    against: DifferenceView | None
+
+
+class VersionScoresView(View):
+    """Every score of a version, alone or beside another's."""
+
+    object: Literal["version_scores"] = "version_scores"
+    version_id: str
+    against_id: str | None
+    scores: list[VersionScoreView]

@@ -10,10 +10,6 @@ from core.domain.errors import InvalidError, Place
 
 Row = Mapping[str, Any]
 
-EXACT_MATCH: Final = "exact_match"
-TOKEN_ACCURACY: Final = "token_accuracy"  # noqa: S105 - a metric's name
-PERPLEXITY: Final = "perplexity"
-
 _VISIBLE: Final = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]")
 
 
@@ -91,7 +87,11 @@ class Format(Protocol):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """How held-out rows are scored; the first, a share from 0 to 1, fills the score matrix."""
+        """How held-out rows are scored unless the task says otherwise; the first fills the score matrix."""
+
+    @property
+    def more_metrics(self) -> tuple[str, ...]:
+        """By what else they can be scored."""
 
     def misfit(self, facts: BaseFacts) -> Fault | None:
         """Return what keeps a base model from learning such rows, or None."""

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from core.datasets.example import EXACT_MATCH, Conversation, Fault, Row, Turn, input_refusal, text_fault
+from core.datasets.example import Conversation, Fault, Row, Turn, input_refusal, text_fault
 from core.domain.base_facts import BaseFacts
+from core.domain.metrics import EXACT_MATCH, ROUGE_L, TOKEN_F1
 
 MAX_MESSAGES: Final = 1_000
 ROLES: Final = ("system", "user", "assistant")
@@ -27,7 +28,8 @@ class Messages:
     name = "messages"
     columns = ("messages",)
     json_columns: tuple[str, ...] = ("messages",)
-    metrics = (EXACT_MATCH,)
+    metrics = (EXACT_MATCH, TOKEN_F1, ROUGE_L)
+    more_metrics: tuple[str, ...] = ()
 
     def misfit(self, facts: BaseFacts) -> Fault | None:
         """Only a chat template says how messages become one text."""

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from core.datasets.example import EXACT_MATCH, Example, Fault, Row, text_fault, text_input
+from core.datasets.example import Example, Fault, Row, text_fault, text_input
 from core.domain.base_facts import BaseFacts
+from core.domain.metrics import EXACT_MATCH, ROUGE_L, TOKEN_F1
 
 
 class PromptCompletion:
@@ -13,7 +14,8 @@ class PromptCompletion:
     name = "prompt_completion"
     columns = ("prompt", "completion")
     json_columns: tuple[str, ...] = ()
-    metrics = (EXACT_MATCH,)
+    metrics = (EXACT_MATCH, TOKEN_F1, ROUGE_L)
+    more_metrics: tuple[str, ...] = ()
 
     def misfit(self, facts: BaseFacts) -> Fault | None:
         """Every base model can learn this."""

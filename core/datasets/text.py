@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from core.datasets.example import PERPLEXITY, TOKEN_ACCURACY, Document, Fault, Row, text_fault, text_input
+from core.datasets.example import Document, Fault, Row, text_fault, text_input
 from core.domain.base_facts import BaseFacts
+from core.domain.metrics import PERPLEXITY, TOKEN_ACCURACY
 
 
 class Text:
@@ -14,6 +15,7 @@ class Text:
     columns = ("text",)
     json_columns: tuple[str, ...] = ()
     metrics = (TOKEN_ACCURACY, PERPLEXITY)
+    more_metrics: tuple[str, ...] = ()
 
     def misfit(self, facts: BaseFacts) -> Fault | None:
         """Only a model that continues a text can learn from text alone."""

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from core.datasets.example import EXACT_MATCH, Example, Fault, Row, text_fault, text_input
+from core.datasets.example import Example, Fault, Row, text_fault, text_input
 from core.domain.base_facts import BaseFacts
+from core.domain.metrics import EXACT_MATCH, OPTION_LIKELIHOOD
 
 MAX_LABEL_CHARS: Final = 200
 DEFAULT_QUESTION: Final = "Which label fits this text?"
@@ -17,6 +18,7 @@ class TextLabel:
     columns = ("text", "label")
     json_columns: tuple[str, ...] = ()
     metrics = (EXACT_MATCH,)
+    more_metrics: tuple[str, ...] = (OPTION_LIKELIHOOD,)
 
     def misfit(self, facts: BaseFacts) -> Fault | None:
         """Every base model can learn this."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import final
 
 from core.domain.statistics import Sample
 
 
+@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """One cell of the score matrix, or of general ability.

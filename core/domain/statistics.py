@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Final
+from typing import Final, final
 
 CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 2_000
@@ -35,6 +35,7 @@ class Sample:
         return math.fsum(self.outcomes) / (len(self.outcomes) if self.sizes is None else math.fsum(self.sizes))
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Interval:
     """Bounds of a figure."""

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from core.domain.job_folder import ScoreEvent
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -50,6 +52,7 @@ class TrainerSpec(_Strict):
         train_rows: JSONL of rendered rows, as `core.datasets.materialise` writes them.
         tasks: every task of the lineage to score, the new one last.
         parent_digest: digest of the folded tensors of the parent; the base's own digest for an empty chain.
+        known_base: scores of the base that are not measured again on the same rows.
         provenance: ids that the manifest repeats (project, model, task, job, fence, parent version).
     """
 
@@ -62,6 +65,7 @@ class TrainerSpec(_Strict):
     tasks: tuple[ScoredTask, ...]
     template: dict[str, Any]
     provenance: dict[str, Any]
+    known_base: tuple[ScoreEvent, ...] = ()
     device: str
     threads: int
 

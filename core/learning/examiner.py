@@ -35,8 +35,13 @@ class Examiner:
     recipe: Recipe
     pulse: Callable[[], None]
 
-    def task(self, task: ScoredTask, metrics: Sequence[str], *, subject: str) -> list[ScoreEvent]:
-        """Return the scores on a task's held-out rows, without metrics that none of the rows has."""
+    def task(
+        self, task: ScoredTask, metrics: Sequence[str], *, subject: str, known: Sequence[ScoreEvent] = ()
+    ) -> list[ScoreEvent]:
+        """Return the scores on a task's held-out rows, without metrics that none of the rows has.
+
+        Those of ``known`` that are of the same rows are not measured again.
+        """
         training = self.recipe.training
         held_out = rows.read(self.root / task.rows)
         return self._scores(
@@ -47,10 +52,11 @@ class Examiner:
                 task.max_target_tokens or training.max_target_tokens,
             ),
             about={"subject": subject, "task_id": task.task_id},
+            known=known,
         )
 
-    def general(self, *, subject: str) -> list[ScoreEvent]:
-        """Return how well the network reads the general text; nothing of one that only answers."""
+    def general(self, *, subject: str, known: Sequence[ScoreEvent] = ()) -> list[ScoreEvent]:
+        """Return how well the network reads the general text, as `task`; nothing of one that only answers."""
         if self.base.facts.family == "seq2seq":
             return []
         return self._scores(
@@ -58,6 +64,7 @@ class Examiner:
             (PERPLEXITY, TOKEN_ACCURACY),
             limits=(_GENERAL_TOKENS, _GENERAL_TOKENS),
             about={"subject": subject, "task_id": None},
+            known=known,
         )
 
     def _scores(
@@ -67,7 +74,10 @@ class Examiner:
         *,
         limits: tuple[int, int],
         about: dict[str, str | None],
+        known: Sequence[ScoreEvent],
     ) -> list[ScoreEvent]:
+        about |= {"rows_sha256": identity(held_out)}
+        kept = {each.metric: each for each in known if about.items() <= dict(each).items()}
         scorer = Scorer(
             model=self.base.model,
             tokenizer=self.base.tokenizer,
@@ -77,8 +87,9 @@ class Examiner:
             batch_size=self.recipe.evaluation.batch_size,
             pulse=self.pulse,
         )
-        known = {"rows_sha256": identity(held_out), **about}
-        return [_event(score, known) for score in scorer.scores(held_out, metrics) if score.n_rows]
+        measured = scorer.scores(held_out, [metric for metric in metrics if metric not in kept])
+        found = kept | {score.metric: _event(score, about) for score in measured if score.n_rows}
+        return [found[metric] for metric in metrics if metric in found]
 
 
 def _event(score: Score, known: dict[str, str | None]) -> ScoreEvent:

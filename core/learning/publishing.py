@@ -10,7 +10,7 @@ from typing import Any, Final
 from torch import Tensor
 
 from core.domain.job_folder import ScoreEvent
-from core.domain.manifest import CANARY_FILE, DELTA_FILE, Manifest, Provenance
+from core.domain.manifest import CANARY_FILE, DELTA_FILE, Manifest, OverlapSummary, Provenance
 from core.domain.trainer_spec import RebuildSpec, TrainerSpec
 from core.learning.adapters.state import AdapterState
 from core.storage import durable, manifests
@@ -36,6 +36,7 @@ class Outcome:
         memories: their states by name, for the next task.
         scores: of the new version and of the base.
         digest: of the folded tensors.
+        overlaps: of the delta with each one of the chain before it; None where nobody measured.
     """
 
     delta: Delta
@@ -43,6 +44,7 @@ class Outcome:
     memories: Mapping[str, Mapping[str, Tensor]]
     scores: Sequence[ScoreEvent]
     digest: str
+    overlaps: tuple[OverlapSummary, ...] | None = None
 
 
 def publish(out: Path, outcome: Outcome, *, spec: TrainerSpec | RebuildSpec, base: LoadedBase) -> str:
@@ -65,12 +67,15 @@ def publish(out: Path, outcome: Outcome, *, spec: TrainerSpec | RebuildSpec, bas
         tensor_files.write(file, state, {"memory": name})
     _write_json(out / "scores.json", [score.model_dump(mode="json") for score in outcome.scores])
     _write_json(out / "recipe.json", spec.recipe)
+    delta = outcome.delta.summary(size_bytes=(out / DELTA_FILE).stat().st_size).model_copy(
+        update={"overlaps": outcome.overlaps}
+    )
     manifest = Manifest(
         provenance=Provenance.model_validate(spec.provenance),
         base_digest=spec.base.digest,
         chain=tuple(link.manifest_sha256 for link in spec.chain),
         digest=outcome.digest,
-        delta=outcome.delta.summary(size_bytes=(out / DELTA_FILE).stat().st_size),
+        delta=delta,
         recipe=spec.recipe,
         template=spec.template,
         libraries={name: version(name) for name in _LIBRARIES},

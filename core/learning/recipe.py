@@ -13,8 +13,21 @@ MAX_ADAPTER_SETTINGS: Final = 32
 class Evaluation(Strict):
     """How versions are scored."""
 
-    max_rows: int = Field(200, ge=1, le=100_000, description="Held-out rows of each task that are scored.")
+    max_rows: int = Field(200, ge=1, le=100_000, description="Held-out rows of the task that are scored at most.")
     batch_size: int = Field(32, ge=1, le=1024, description="Prompts that are answered together.")
+    metrics: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=8,
+        description="By what the task is scored, of the metrics that its format has; without them the format's own. "
+        "The first fills the score matrix.",
+    )
+    scratch_score: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="What the same method reached on this task alone, by its first metric, where you have measured it.",
+    )
 
 
 class Data(Strict):

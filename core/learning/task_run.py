@@ -7,7 +7,7 @@ publishing   write the artefact, manifest last
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -19,7 +19,7 @@ from torch import Tensor
 from core.domain.errors import CorruptError
 from core.domain.job_folder import Event, JobFolder, PhaseEvent, ProgressEvent, ScoreEvent
 from core.domain.jobs import Phase
-from core.domain.manifest import DELTA_FILE
+from core.domain.manifest import DELTA_FILE, OverlapSummary
 from core.domain.metrics import OPTION_LIKELIHOOD
 from core.domain.trainer_spec import TrainerSpec
 from core.learning import rows
@@ -34,6 +34,7 @@ from core.storage import manifests
 from core.weights import base, fold, tensor_files
 from core.weights.base import LoadedBase
 from core.weights.delta import Delta
+from core.weights.overlap import overlap
 
 _BASE_SCORES: Final = "base_scores"
 
@@ -107,7 +108,14 @@ class TaskRun:
         memories = lesson.remember()
         self.report(PhaseEvent(phase=Phase.PUBLISHING))
         digest = self.base.digest_with(folded)
-        outcome = Outcome(delta=delta, adapter=adapter, memories=memories, scores=self._scores, digest=digest)
+        outcome = Outcome(
+            delta=delta,
+            adapter=adapter,
+            memories=memories,
+            scores=self._scores,
+            digest=digest,
+            overlaps=_overlaps(delta, chain),
+        )
         return publish(self.folder.out, outcome, spec=self.spec, base=self.base)
 
     def _chain(self) -> list[Delta]:
@@ -165,12 +173,12 @@ class TaskRun:
         return states
 
     def _score_base(self) -> list[dict[str, Any]]:
-        """Score the untouched base on the new task, how far there was to go; for the first task on general text too."""
+        """Score the untouched base on the new task, how far there was to go, and on the general text."""
         task = self.spec.tasks[-1]
         metrics = dict.fromkeys((*task.metrics, OPTION_LIKELIHOOD))
-        scores = self._examiner.task(task, tuple(metrics), subject="base")
-        if not self.spec.chain:
-            scores += self._examiner.general(subject="base")
+        known = self.spec.known_base
+        scores = self._examiner.task(task, tuple(metrics), subject="base", known=known)
+        scores += self._examiner.general(subject="base", known=known)
         return [score.model_dump(mode="json") for score in scores]
 
     def _score_lineage(self) -> None:
@@ -210,3 +218,9 @@ class TaskRun:
         files = (self.spec.train_rows, self.spec.tasks[-1].rows)
         rows_sha256 = [manifests.sha256_of(self.folder.root / file) for file in files]
         return hashlib.sha256("\n".join([*known, *rows_sha256]).encode()).hexdigest()
+
+
+def _overlaps(delta: Delta, chain: Sequence[Delta]) -> tuple[OverlapSummary, ...]:
+    found = (overlap(delta, earlier) for earlier in chain)
+    # A cosine may round to a little over 1.
+    return tuple(OverlapSummary(shared=each.shared, cosine=max(-1.0, min(1.0, each.cosine))) for each in found)

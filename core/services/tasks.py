@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from core.datasets import templates
 from core.datasets.catalogue import FORMATS
+from core.datasets.metrics import metrics_of
 from core.datasets.templates import Template
 from core.domain.base_facts import BaseFacts
 from core.domain.errors import ConflictError, InvalidError, MissingError, Place
@@ -235,7 +236,12 @@ def _merged(below: Json, above: Json) -> dict[str, Any]:
 
 
 def _effective(spec: TaskSpec, template: Template, recipe: Recipe) -> Json:
-    """Return the spec with everything that was left open filled in."""
+    """Return the spec with everything that was left open filled in.
+
+    Raises:
+        InvalidError: the task's format has none of the metrics.
+    """
+    metrics = metrics_of(template.format, spec.evaluation.metrics)
     return spec.model_dump(mode="json") | {
         "method": recipe.name,
         "adapter": recipe.adapter.settings,
@@ -243,6 +249,6 @@ def _effective(spec: TaskSpec, template: Template, recipe: Recipe) -> Json:
         "memories": {part.name: part.settings for part in recipe.memories},
         "composition": recipe.composition.name,
         "training": recipe.training.model_dump(mode="json"),
-        "evaluation": recipe.evaluation.model_dump(mode="json"),
+        "evaluation": recipe.evaluation.model_dump(mode="json") | {"metrics": list(metrics)},
         "data": {"question": template.question, "options": template.options and list(template.options)},
     }

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from core.datasets.containers.container import Container, of_report
 from core.domain.errors import ConflictError
 from core.domain.records import Job, Json, Task, Version
-from core.registry import base_models, datasets, models, tasks, versions
+from core.domain.scores import Score
+from core.registry import base_models, datasets, measures, models, tasks, versions
 from core.registry.work import Work
 from core.services import estimates
 from core.services.chains import ChainDelta, deltas, is_ready
@@ -38,6 +39,7 @@ class StagingPlan:
         tasks: the tasks of the lineage in order, this job's own last; without those whose rows did not come along when
             the model was imported: nothing can be scored on them.
         provenance: project_id, model_id, task_id, job_id, fence, parent_version_id.
+        known_base: scores of the base on the task and on the general text, from earlier jobs of the model.
         peak_memory_bytes: estimated, as is ``disk_bytes``, which is what the job will write.
     """
 
@@ -52,6 +54,7 @@ class StagingPlan:
     eval_sha256: str | None
     tasks: tuple[StagedTask, ...]
     provenance: Json
+    known_base: tuple[Score, ...] = ()
     train_container: Container = Container.JSONL
     peak_memory_bytes: float = 0
     disk_bytes: float = 0
@@ -91,9 +94,19 @@ def build(work: Work, *, job: Job) -> StagingPlan:
             "fence": job.fence,
             "parent_version_id": parent.id,
         },
+        known_base=_known_base(work, model_id=job.model_id, task_id=job.task_id),
         peak_memory_bytes=estimate.peak_memory_bytes.value or 0,
         disk_bytes=estimate.disk_bytes.value or 0,
     )
+
+
+def _known_base(work: Work, *, model_id: str, task_id: str) -> tuple[Score, ...]:
+    """Return what is known of the base; of earlier releases' scores nobody knows on which rows they were measured."""
+    zero = versions.find_number(work, model_id=model_id, number=0)
+    ids = [zero.id] if zero else []
+    on_tasks = [score for score in measures.scores(work, ids, with_rows=True) if score.task_id == task_id]
+    general = measures.general_scores(work, ids, with_rows=True)
+    return tuple(score for score in (*on_tasks, *general) if score.rows_sha256)
 
 
 def learned(work: Work, parent: Version) -> tuple[StagedTask, ...]:

@@ -79,13 +79,15 @@ app.command("rebuild")(rebuilding.rebuild)
 
 def print_matrix(console: Console, found: ScoreMatrix) -> None:
     """Print the score matrix: a row a version, a column a task, and the figures of continual learning."""
-    rows: list[Sequence[object]] = [("base", *found.base_scores, None)]
+    base = _with_bounds(found.base_scores, found.base_low, found.base_high)
+    rows: list[Sequence[object]] = [("base", *base, None)]
     if any(score is not None for score in found.base_option_scores):
         rows.append(("base, by option", *found.base_option_scores, None))
     for index, scores in enumerate(found.scores):
         density = found.density[index] if index < len(found.density) else None
         share = None if density is None else f"{density:.4%}"
-        rows.append((_row_name(found, index), *scores, share))
+        bounds = (found.low[index], found.high[index]) if found.low and found.high else ((), ())
+        rows.append((_row_name(found, index), *_with_bounds(scores, *bounds), share))
     metric = "score" if set(found.metrics) - {"exact_match"} else "exact match"
     gone = found.left_out or [False] * len(found.tasks)
     columns = [f"{task} (left out)" if out else task for task, out in zip(found.tasks, gone, strict=True)]
@@ -93,12 +95,32 @@ def print_matrix(console: Console, found: ScoreMatrix) -> None:
     facts(
         console,
         [
-            ("OA", found.oa),
-            ("BWT", found.bwt),
-            ("forgetting", found.forgetting),
-            ("plasticity", found.plasticity),
+            ("OA", _counted(found, "oa", found.oa)),
+            ("BWT", _counted(found, "bwt", found.bwt)),
+            ("forgetting", _counted(found, "forgetting", found.forgetting)),
+            ("plasticity", _counted(found, "plasticity", found.plasticity)),
+            ("against scratch", _counted(found, "fwt_vs_scratch", found.fwt_vs_scratch)),
+            ("general perplexity", found.general_perplexity[-1] if found.general_perplexity else None),
+            ("of the base", found.base_general_perplexity),
         ],
     )
+
+
+def _with_bounds(
+    scores: Sequence[float | None], low: Sequence[float | None], high: Sequence[float | None]
+) -> list[object]:
+    """Return scores as cells, with their intervals where the service measured them."""
+    bounds = zip(low, high, strict=True) if low and high else [(None, None)] * len(scores)
+    return [
+        score if score is None or least is None or most is None else f"{score:.3f} ({least:.2f} to {most:.2f})"
+        for score, (least, most) in zip(scores, bounds, strict=True)
+    ]
+
+
+def _counted(found: ScoreMatrix, figure: str, value: float | None) -> object:
+    """Return a figure, and over how many tasks it is where that is not all of them."""
+    count = found.n_tasks.get(figure)
+    return value if value is None or count is None else f"{value:.3f}, over {count} tasks"
 
 
 def _row_name(found: ScoreMatrix, index: int) -> str:

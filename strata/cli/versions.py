@@ -1,5 +1,6 @@
 """`strata versions`: what a model has become."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from strata.cli.aliases import conclude
 from strata.cli.output import facts, print_json, print_rows, table
 from strata.cli.session import AsJson, session_of
+from strata.client.results import VersionScore
 
 app: Final = typer.Typer(help="Versions of a model.", no_args_is_help=True)
 Reason = Annotated[str, typer.Option(help="Why; kept in the alias's history.")]
@@ -65,6 +67,46 @@ def show(
             ("created", found.created_at),
         ],
     )
+
+
+@app.command("scores")
+def scores(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(help="name@3, name:alias or a version's id.")],
+    *,
+    against: Annotated[str | None, typer.Option(help="Another version of the model, to compare with.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how well one version does, and how that differs from another, row by row."""
+    session = session_of(context)
+    found = session.client.evaluations.of_version(version, against=against)
+    if as_json:
+        print_json(found.to_json())
+        return
+    columns = ("task", "metric", "score", "95 %", "rows", "chance")
+    more = ("against", "difference", "95 %", "p") if against else ()
+    table(session.results, (*columns, *more), [_score_row(each, compared=bool(against)) for each in found.scores])
+
+
+def _score_row(score: VersionScore, *, compared: bool) -> Sequence[object]:
+    own = (
+        score.task or "general text",
+        score.metric,
+        score.value,
+        _bounds(score.low, score.high),
+        score.n_rows,
+        score.chance,
+    )
+    other = score.against
+    if not compared:
+        return own
+    if other is None:
+        return (*own, None, None, None, None)
+    return (*own, other.value, other.difference, _bounds(other.low, other.high), other.p_value)
+
+
+def _bounds(low: float | None, high: float | None) -> str | None:
+    return None if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 
 @app.command("promote")

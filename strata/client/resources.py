@@ -6,7 +6,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from strata.client.report_results import ModelReport
-from strata.client.results import BaseModelInfo, Dataset, Job, Method, Model, ScoreMatrix, Version
+from strata.client.results import BaseModelInfo, Dataset, Job, Method, Model, ScoreMatrix, Version, VersionScores
 from strata.client.transport import Transport
 from strata.client.uploads import Rows, upload
 
@@ -159,7 +159,7 @@ class Versions:
 
 
 class Evaluations:
-    """`/v1/models/{model}/evaluations`."""
+    """`/v1/models/{model}/evaluations` and `/v1/versions/{version}/evaluations`."""
 
     def __init__(self, transport: Transport) -> None:
         self._http = transport
@@ -167,6 +167,11 @@ class Evaluations:
     def matrix(self, model: str) -> ScoreMatrix:
         """Return the score matrix of the model's current lineage."""
         return self._http.one(ScoreMatrix, "GET", f"/v1/models/{_part(model)}/evaluations")
+
+    def of_version(self, version: str, *, against: str | None = None) -> VersionScores:
+        """Return every score of a version; ``against`` names another of the model, with which each is compared."""
+        path = f"/v1/versions/{_part(version)}/evaluations"
+        return self._http.one(VersionScores, "GET", path, params=_given({"against": against}))
 
 
 class Methods:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.datasets.catalogue import FORMATS
 from core.datasets.materialise import materialise
+from core.datasets.metrics import metrics_of
 from core.datasets.split import Side
 from core.datasets.templates import Template
 from core.domain.job_folder import JobFolder
@@ -45,8 +45,16 @@ def stage_scored_task(task: StagedTask, blobs: BlobStore, folder: JobFolder) -> 
     target = folder.data / f"eval-{task.task_id}.jsonl"
     template = Template.model_validate(dict(task.template))
     materialise(blob, template=template, target=target, side=side, container=task.eval_container)
-    metrics = FORMATS[task.format].metrics
-    return ScoredTask(task_id=task.task_id, name=task.name, rows=relative(target, folder), metrics=metrics)
+    evaluation, training = task.spec.get("evaluation", {}), task.spec.get("training", {})
+    return ScoredTask(
+        task_id=task.task_id,
+        name=task.name,
+        rows=relative(target, folder),
+        metrics=metrics_of(task.format, evaluation.get("metrics")),
+        max_rows=evaluation.get("max_rows"),
+        max_source_tokens=training.get("max_source_tokens"),
+        max_target_tokens=training.get("max_target_tokens"),
+    )
 
 
 def relative(path: Path, folder: JobFolder) -> str:

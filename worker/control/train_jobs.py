@@ -1,6 +1,7 @@
 """`train` jobs: the parent's chain and the tasks' rows go in, a version comes out."""
 
 import os
+from dataclasses import fields
 from typing import Final
 
 from core.datasets.materialise import materialise
@@ -9,6 +10,7 @@ from core.datasets.templates import Template
 from core.domain.crash_points import crash_point
 from core.domain.job_folder import JobFolder, ScoreEvent
 from core.domain.ports import BlobStore
+from core.domain.scores import Score
 from core.domain.trainer_spec import BaseRef, TrainerSpec
 from core.services.trainer_specs import StagingPlan
 from worker.control import checkpoints, preflight, results, staging
@@ -41,6 +43,7 @@ class TrainJobs:
             tasks=tuple(staging.stage_scored_task(task, context.blobs, folder) for task in plan.tasks),
             template=dict(plan.template),
             provenance=dict(plan.provenance),
+            known_base=tuple(_told_of_base(score) for score in plan.known_base),
             device=context.compute.device,
             threads=context.compute.threads,
         )
@@ -60,6 +63,11 @@ class TrainJobs:
     ) -> None:
         """Make the version visible that the trainer left; see `worker.control.results.publish`."""
         results.publish(claim, context, folder=folder, heart=heart, scores=scores)
+
+
+def _told_of_base(score: Score) -> ScoreEvent:
+    told = {field.name: getattr(score, field.name) for field in fields(score) if field.name != "version_id"}
+    return ScoreEvent(subject="base", **told)
 
 
 def _stage_training_rows(plan: StagingPlan, blobs: BlobStore, folder: JobFolder) -> str:

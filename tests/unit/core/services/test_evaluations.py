@@ -19,12 +19,13 @@ def test_one_task_has_nothing_to_forget() -> None:
     assert forgetting(((0.5,),)) is None
 
 
-def test_no_figure_is_drawn_from_cells_that_were_not_measured() -> None:
-    gaps = ((0.9, None), (None, 0.8))
-    assert overall_accuracy(gaps) is None
-    assert backward_transfer(gaps) is None
-    assert forgetting(gaps) is None
+def test_figures_are_over_the_tasks_whose_scores_were_measured() -> None:
+    gaps = ((0.9, None, None), (None, 0.8, None), (None, 0.6, None))
+    assert overall_accuracy(gaps) == 0.6
+    assert backward_transfer(gaps) == pytest.approx(-0.2)
+    assert forgetting(gaps) == pytest.approx(0.2)
     assert plasticity(gaps) == pytest.approx(0.85)
+    assert overall_accuracy(((0.5,), (None,))) is None
 
 
 @pytest.mark.parametrize("figure", [overall_accuracy, backward_transfer, forgetting, plasticity])
