@@ -75,3 +75,12 @@ bench-service: $(DEV)
 
 clean:
 	rm -rf .venv var build *.egg-info
+# How fast a version answers, beside transformers' own ways, and what flips and versions cost; about ten minutes on two
+# idle cores, with the base model of `make demo`. README's table is made of the results, which are committed.
+.PHONY: bench-serving
+bench-serving: $(DEV)
+	mkdir -p var benchmarks/results
+	$(BIN)/python -W ignore -m benchmarks.serving --json > var/serving.json
+	mv var/serving.json benchmarks/results/serving.json
+	$(BIN)/python -m benchmarks.tables
+

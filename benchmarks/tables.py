@@ -13,6 +13,7 @@ from typing import Any, Final
 from rich.table import Table
 
 from benchmarks.service import table as service_table
+from benchmarks.serving import table as serving_table
 
 RESULTS: Final = Path(__file__).parent / "results"
 README: Final = Path(__file__).parents[1] / "README.md"
@@ -71,7 +72,11 @@ def _lines(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
 
 
 # Which table the results of each name make.
-TABLES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {_NAME: markdown, "service": service_table.markdown}
+TABLES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
+    _NAME: markdown,
+    "service": service_table.markdown,
+    "serving": serving_table.markdown,
+}
 
 
 def main() -> None:

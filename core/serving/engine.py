@@ -61,6 +61,10 @@ class Engine:
         """Say whether both threads are alive."""
         return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
 
+    def is_busy(self) -> bool:
+        """Say whether anything waits or is being answered."""
+        return self.scheduler.is_busy()
+
     def refresh(self) -> None:
         """Look at the registry now rather than at the next poll."""
         self._refresher.poke()

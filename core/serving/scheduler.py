@@ -63,6 +63,10 @@ class Scheduler:
             self._stopped = True
             self._changed.notify()
 
+    def is_busy(self) -> bool:
+        """Say whether anything waits or is being answered."""
+        return bool(self._waiting or self._running)
+
     def tick(self) -> None:
         """Start what may start, then give every batch one step."""
         self._admit()

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from core.serving.llama.architecture import LlamaShape
 from core.serving.llama.key_values import KeyValues, Slot
-from core.serving.llama.products import padded, product
+from core.serving.llama.products import BLOCK_TOKENS, padded, product
 from core.serving.llama.weights import Layer, LlamaWeights
 
 
@@ -52,7 +52,8 @@ class _Run:
     sines_T: Tensor
     written_T: Tensor
     places: list[_Place]
-    filler: Tensor
+    # What the tokens see, written anew by every layer; nothing where the step is only filled up.
+    seen_TGQD: Tensor
 
 
 class LlamaDecoder:
@@ -75,7 +76,7 @@ class LlamaDecoder:
         return product(x_N, self._weights.head)[: len(last)].contiguous()
 
     def _run(self, parts: Sequence[Part]) -> _Run:
-        device = self.shape.device
+        shape, device = self.shape, self.shape.device
         tokens = [token for part in parts for token in part.tokens]
         positions = [position for part in parts for position in range(part.read, part.read + len(part.tokens))]
         written = [part.slot.start + part.read + ahead for part in parts for ahead in range(len(part.tokens))]
@@ -88,8 +89,10 @@ class LlamaDecoder:
             sines_T=self._weights.sines[positions_T],
             written_T=torch.tensor(written, device=device),
             places=self._places(parts),
-            filler=torch.zeros(
-                len(filling), self.shape.heads * self.shape.head_size, dtype=self.shape.dtype, device=device
+            seen_TGQD=torch.zeros(
+                (len(tokens) + len(filling), shape.kv_heads, shape.heads // shape.kv_heads, shape.head_size),
+                dtype=shape.dtype,
+                device=shape.device,
             ),
         )
 
@@ -105,23 +108,35 @@ class LlamaDecoder:
         queries_THD = rotated(queries_T.unflatten(-1, (-1, size)), run.cosines_T, run.sines_T).contiguous()
         keys_TGD = rotated(keys_T.unflatten(-1, (-1, size)), run.cosines_T, run.sines_T)
         values_TGD = values_T.unflatten(-1, (-1, size))
-        keys, values = self.room.keys[number], self.room.values[number]
-        keys[0].index_copy_(1, run.written_T, keys_TGD[:many].transpose(0, 1))
-        values[0].index_copy_(1, run.written_T, values_TGD[:many].transpose(0, 1))
-        return torch.cat([*(self._seen(queries_THD, keys, values, place) for place in run.places), run.filler])
+        keys_GLD, values_GLD = self.room.keys[number], self.room.values[number]
+        keys_GLD.index_copy_(1, run.written_T, keys_TGD[:many].transpose(0, 1))
+        values_GLD.index_copy_(1, run.written_T, values_TGD[:many].transpose(0, 1))
+        # Queries that share keys stand as more queries of one head.
+        queries_TGQD = queries_THD.unflatten(1, (self.shape.kv_heads, -1)).mul_(size**-0.5)
+        for place in run.places:
+            keys = keys_GLD.narrow(1, place.start, place.length)
+            values = values_GLD.narrow(1, place.start, place.length)
+            if place.many == 1:
+                # Three small products: what fused attention saves on them is less than it takes to set up.
+                scores_GQL = torch.bmm(queries_TGQD[place.first], keys.transpose(1, 2))
+                shares_GQL = torch.softmax(scores_GQL, -1, dtype=torch.float32).to(scores_GQL.dtype)
+                torch.bmm(shares_GQL, values, out=run.seen_TGQD[place.first])
+            else:
+                run.seen_TGQD.narrow(0, place.first, place.many).copy_(self._seen(queries_TGQD, keys, values, place))
+        return run.seen_TGQD.flatten(1)
 
-    def _seen(self, queries_THD: Tensor, keys: Tensor, values: Tensor, place: _Place) -> Tensor:
-        """Return what one text's tokens see ``[C, H x D]``: queries that share keys stand as more queries of one head."""
+    def _seen(self, queries_TGQD: Tensor, keys_GLD: Tensor, values_GLD: Tensor, place: _Place) -> Tensor:
+        """Return what several tokens of one text see, each up to itself ``[C, G, Q, D]``."""
         shape = self.shape
-        keys_GLD = keys.narrow(2, place.start, place.length)
-        values_GLD = values.narrow(2, place.start, place.length)
-        if place.many == 1:
-            queries_GQD = queries_THD[place.first].view(1, shape.kv_heads, -1, shape.head_size)
-            return functional.scaled_dot_product_attention(queries_GQD, keys_GLD, values_GLD).reshape(1, -1)
-        queries_HCD = queries_THD.narrow(0, place.first, place.many).transpose(0, 1)
-        queries_GQD = queries_HCD.reshape(1, shape.kv_heads, -1, shape.head_size)
-        seen_GQD = functional.scaled_dot_product_attention(queries_GQD, keys_GLD, values_GLD, attn_mask=place.mask_QL)
-        return seen_GQD.reshape(shape.heads, place.many, -1).transpose(0, 1).reshape(place.many, -1)
+        queries_GQCD = queries_TGQD.narrow(0, place.first, place.many).permute(1, 2, 0, 3)
+        seen = functional.scaled_dot_product_attention(
+            queries_GQCD.reshape(1, shape.kv_heads, -1, shape.head_size),
+            keys_GLD[None],
+            values_GLD[None],
+            attn_mask=place.mask_QL,
+            scale=1.0,
+        )
+        return seen.view(shape.kv_heads, -1, place.many, shape.head_size).permute(2, 0, 1, 3)
 
     def _places(self, parts: Sequence[Part]) -> list[_Place]:
         places, first = [], 0
@@ -159,4 +174,4 @@ def rotated(x_THD: Tensor, cosines_T: Tensor, sines_T: Tensor) -> Tensor:
 
 def laid_by_outputs(x_TI: Tensor) -> Tensor:
     """Return the same numbers, laid in memory as the products of whole blocks lay theirs."""
-    return x_TI if x_TI.shape[0] == padded(1) else x_TI.t().contiguous().t()
+    return x_TI if x_TI.shape[0] < BLOCK_TOKENS else x_TI.t().contiguous().t()

@@ -47,7 +47,7 @@ class KeyValues:
     def __init__(self, shape: LlamaShape, tokens: int) -> None:
         self.tokens = tokens
         self._room = torch.empty(
-            (shape.layers, 2, 1, shape.kv_heads, tokens, shape.head_size), dtype=shape.dtype, device=shape.device
+            (shape.layers, 2, shape.kv_heads, tokens, shape.head_size), dtype=shape.dtype, device=shape.device
         )
         self.keys: list[Tensor] = [layer[0] for layer in self._room]
         self.values: list[Tensor] = [layer[1] for layer in self._room]
@@ -82,7 +82,7 @@ class KeyValues:
         """Copy the first ``tokens`` tokens' keys and values."""
         if source.start in self._resting:
             self._resting.move_to_end(source.start)
-        self._room.narrow(4, target.start, tokens).copy_(self._room.narrow(4, source.start, tokens))
+        self._room.narrow(3, target.start, tokens).copy_(self._room.narrow(3, source.start, tokens))
 
     def used_tokens(self) -> int:
         """Return how many tokens the slots of answers under way take."""

@@ -168,3 +168,17 @@ def test_a_restarted_engine_answers_by_the_last_version(
     assert live["resident_bytes"] > live["unique_bytes"] > 0
     assert code == 0
     assert not again.socket.exists()
+
+
+def test_an_engine_that_is_told_to_stop_completes_the_answers_under_way(
+    studio: Studio, engine: EngineProcess
+) -> None:
+    body = {**ASK, "model": f"{studio.model('desk').model_id}:latest", "max_tokens": 400, "stream": True}
+    with engine.client() as client, client.stream("POST", "/v1/completions", json=body) as response:
+        lines = (line for line in response.iter_lines() if line)
+        assert json.loads(next(lines).removeprefix("data: "))["choices"][0]["finish_reason"] is None
+        engine.process.send_signal(signal.SIGTERM)
+        *_, last, done = lines
+    assert json.loads(last.removeprefix("data: "))["usage"]["completion_tokens"] > 0
+    assert done == "data: [DONE]"
+    assert engine.process.wait(30) == 0

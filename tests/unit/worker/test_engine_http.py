@@ -175,3 +175,42 @@ def test_health_says_what_is_live_and_what_it_takes(shelf: Shelf, tmp_path: Path
     assert health["status"] == "ok"
     assert [(live["version_id"], live["aliases"]) for live in health["live"]] == [(child.version_id, ["latest"])]
     assert health["resident_bytes"] > health["unique_bytes"] > health["live"][0]["own_bytes"] > 0
+
+
+def test_several_answers_are_told_with_their_log_probabilities_whole_and_in_pieces(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    source = SetSource()
+    model = source.point("latest", shelf.original())
+    app = create_app(_engine(shelf, source, tmp_path), secret=None, poll_seconds=0.05, load_timeout_seconds=30)
+    ask = {"model": model, "prompt": "yes", "max_tokens": 4, "n": 2, "logprobs": 1, "temperature": 1.0, "seed": 3}
+    with TestClient(app) as client:
+        whole = client.post("/v1/completions", json=ask).json()
+        lines = client.post("/v1/completions", json={**ask, "stream": True}).text.split("\n\n")
+        plain = client.post("/v1/completions", json={"model": model, "prompt": "yes", "max_tokens": 1}).json()
+        chosen = client.post("/v1/completions", json={"model": model, "prompt": "yes", "choices": ["no", "yes"]}).json()
+    pieces = [json.loads(line.removeprefix("data: ")) for line in lines if line and "[DONE]" not in line]
+    assert [choice["index"] for choice in whole["choices"]] == [0, 1]
+    for choice in whole["choices"]:
+        parts = [piece["choices"][0] for piece in pieces if piece["choices"][0]["index"] == choice["index"]]
+        assert "".join(part["text"] for part in parts) == choice["text"]
+        assert [token for part in parts for token in part["logprobs"] or ()] == choice["logprobs"]
+        assert {"token", "token_id", "logprob", "top"} == set(choice["logprobs"][0])
+        assert parts[-1]["finish_reason"] == choice["finish_reason"]
+    assert [piece["usage"] for piece in pieces if "usage" in piece] == [whole["usage"]]
+    assert whole["usage"]["completion_tokens"] == sum(len(choice["logprobs"]) for choice in whole["choices"])
+    assert plain["choices"][0]["logprobs"] is None
+    assert chosen["choices"][0]["text"] in {"no", "yes"}
+
+
+def test_who_is_sent_away_for_now_is_told_when_to_come_back(shelf: Shelf, tmp_path: Path) -> None:
+    source = SetSource()
+    model = source.point("latest", shelf.original())
+    app = create_app(_engine(shelf, source, tmp_path), secret=None, poll_seconds=0.05, load_timeout_seconds=30)
+    with TestClient(app) as client:
+        late = client.post(
+            "/v1/completions", json={"model": model, "prompt": "yes", "max_tokens": 400, "timeout_seconds": 1e-9}
+        )
+        assert client.post("/v1/completions", json={"model": model, "prompt": "yes", "max_tokens": 1}).is_success
+    assert late.headers["retry-after"] == "1"
+    assert late.json()["code"] in {"deadline_exceeded", "version_loading"}

@@ -77,5 +77,5 @@ def test_a_beginning_is_copied_as_it_is() -> None:
     fill(room, source, 3.0)
     room.copy(source, target, 4)
     for layer in (*room.keys, *room.values):
-        copied = layer[0, 0, target.start : target.start + target.tokens, 0]
+        copied = layer[0, target.start : target.start + target.tokens, 0]
         assert copied.tolist() == [3.0] * 4 + [0.0] * 16
