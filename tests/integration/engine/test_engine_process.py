@@ -170,9 +170,7 @@ def test_a_restarted_engine_answers_by_the_last_version(
     assert not again.socket.exists()
 
 
-def test_an_engine_that_is_told_to_stop_completes_the_answers_under_way(
-    studio: Studio, engine: EngineProcess
-) -> None:
+def test_an_engine_that_is_told_to_stop_completes_the_answers_under_way(studio: Studio, engine: EngineProcess) -> None:
     body = {**ASK, "model": f"{studio.model('desk').model_id}:latest", "max_tokens": 400, "stream": True}
     with engine.client() as client, client.stream("POST", "/v1/completions", json=body) as response:
         lines = (line for line in response.iter_lines() if line)
