@@ -106,6 +106,7 @@ JOB_CODES: Final[dict[str, str]] = {
     "corrupt_artefact": "Stored weights do not match their hashes",
     "crashed": "The trainer ended with an exit code that says nothing",
     "disk_full": "The disk of the data folder is full",
+    "gate_rejected": "The gate refused to serve the version, which is kept with its report",
     "loss_diverged": "The loss became infinite or NaN, or exploded",
     "insufficient_memory": "The job is estimated to need more memory than a trainer has",
     "internal_error": "The worker could not carry out the job",

@@ -21,7 +21,7 @@ from api.openai.completions import CompletionRequest
 from api.openai.fine_tuning import FineTuningJobRequest
 from api.schemas.generation import GenerationRequest
 from api.schemas.keys import KeyRequest, ProjectRequest
-from api.schemas.models import BaseModelRequest, ModelRequest
+from api.schemas.models import BaseModelRequest, ModelChanges, ModelRequest
 from api.schemas.tasks import EstimateRequest, TaskRequest
 from api.schemas.versions import PromotionRequest, RebuildRequest, RollbackRequest
 
@@ -35,6 +35,7 @@ _BODIES: Final = (
     FineTuningJobRequest,
     GenerationRequest,
     KeyRequest,
+    ModelChanges,
     ModelRequest,
     ProjectRequest,
     PromotionRequest,

@@ -13,6 +13,7 @@ SCOPES: Final[dict[str, Scope | None]] = {
     "POST /v1/models": Scope.TRAIN,
     "GET /v1/models": Scope.READ,
     "GET /v1/models/{model}": Scope.READ,
+    "PATCH /v1/models/{model}": Scope.TRAIN,
     "DELETE /v1/models/{model}": Scope.TRAIN,
     "POST /v1/tasks": Scope.TRAIN,
     "POST /v1/tasks/estimate": Scope.TRAIN,

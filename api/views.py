@@ -25,7 +25,7 @@ from core.domain.jobs import JobState
 from core.domain.policies import ModelPolicy
 from core.domain.records import BaseModel, Dataset, Event, Job, Model, Task, Version
 from core.registry.work import Work
-from core.services import base_models, jobs, rebuild_accounts, versions
+from core.services import base_models, gates, jobs, rebuild_accounts, versions
 from core.services.jobs import Surroundings
 from core.services.rebuild_accounts import Rebuild
 
@@ -114,6 +114,7 @@ def version(work: Work, row: Version, *, model_name: str, aliases: tuple[str, ..
         digest=row.digest,
         manifest_sha256=row.manifest_sha256,
         delta=None if row.delta is None else dict(row.delta),
+        gate=gates.report_of(row),
         rebuild=rebuild(rebuild_accounts.of_version(work, row)),
         aliases=list(aliases),
         created_at=timestamp(row.created_ms),
@@ -156,6 +157,7 @@ def job_amid(context: Context, work: Work, row: Job, around: Surroundings, *, ba
     posted = around.tasks.get(row.task_id or "")
     left = around.results.get(row.result_version_id or "")
     result = f"{model.name}@{left.number}" if model and left else None
+    served = result if row.state is JobState.SUCCEEDED else None
     return JobView(
         id=row.id,
         kind=row.kind,
@@ -175,10 +177,11 @@ def job_amid(context: Context, work: Work, row: Job, around: Surroundings, *, ba
         parent_version_id=row.parent_version_id,
         result_version_id=row.result_version_id,
         result_version=result,
+        gate=gates.report_of(left) if left else None,
         retry_of=row.retry_of,
         rebuild=rebuild(rebuild_accounts.of_job(work, row)),
         error=JobErrorView(code=row.error_code, detail=row.error_detail) if row.error_code else None,
-        try_it=_try_it(context, posted, around, result=result, base_url=base_url) if posted and result else None,
+        try_it=_try_it(context, posted, around, result=served, base_url=base_url) if posted and served else None,
         created_at=timestamp(row.created_ms),
         started_at=timestamp_or_none(row.started_ms),
         finished_at=timestamp_or_none(row.finished_ms),

@@ -77,6 +77,7 @@ def history(model: Named, alias: Named, context: Ctx, project: Project) -> ListV
     """List an alias's moves, oldest first."""
     with context.registry.read() as work:
         moves = versions.alias_history(work, project_id=project, model=model, alias=alias)
+        verdicts = versions.verdicts(work, {move.to_version_id for move in moves})
     rows = [
         AliasMoveView(
             n=move.n,
@@ -84,6 +85,7 @@ def history(model: Named, alias: Named, context: Ctx, project: Project) -> ListV
             to_version_id=move.to_version_id,
             actor=move.actor,
             reason=move.reason,
+            gate=verdicts[move.to_version_id],
             at=timestamp(move.at_ms),
         )
         for move in moves

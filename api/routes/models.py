@@ -8,7 +8,7 @@ from api import bodies, views
 from api.dependencies import After, ByTime, Ctx, Cursor, Named, Project, Whole
 from api.idempotency import OnceOnly, answer, content_of
 from api.schemas.base import ListView, listed
-from api.schemas.models import DeletedView, ModelRequest, ModelVersionView, ModelView
+from api.schemas.models import DeletedView, ModelChanges, ModelRequest, ModelVersionView, ModelView
 from core.domain.records import Version
 from core.learning.recipe import TaskSpec
 from core.registry.work import Work
@@ -65,6 +65,19 @@ def get(model: Named, context: Ctx, project: Project) -> ModelView | ModelVersio
         if versions.is_reference(model):
             return _version(work, versions.resolve(work, project_id=project, reference=model))
         return views.model(work, models.get(work, project_id=project, reference=model))
+
+
+@router.patch("/{model}", openapi_extra=bodies.described(ModelChanges))
+def change(
+    model: Named,
+    body: Annotated[ModelChanges, Depends(bodies.json_body(ModelChanges))],
+    context: Ctx,
+    project: Project,
+) -> ModelView:
+    """Change what the model's versions must show; it holds for jobs that end from now on."""
+    with context.registry.write() as work:
+        row = models.change_gate(work, project_id=project, reference=model, gate=body.policy.gate)
+        return views.model(work, row)
 
 
 @router.delete("/{model}")

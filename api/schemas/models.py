@@ -6,7 +6,7 @@ from pydantic import Field
 
 from api.schemas.base import Request, View
 from core.domain.identifiers import SLUG_PATTERN
-from core.domain.policies import ModelPolicy
+from core.domain.policies import GatePolicy, ModelPolicy
 from core.learning.recipe import TaskSpec
 
 # The services judge names; the pattern is told to readers of the schema only.
@@ -48,6 +48,18 @@ class ModelRequest(Request):
         description="Name of a method of GET /v1/methods, or defaults of every task's spec.",
     )
     policy: ModelPolicy = ModelPolicy()
+
+
+class PolicyChanges(Request):
+    """Change what a model's versions must show."""
+
+    gate: GatePolicy = Field(description="What is left out stays as it is.")
+
+
+class ModelChanges(Request):
+    """Change a model."""
+
+    policy: PolicyChanges
 
 
 class ModelView(View):

@@ -8,6 +8,7 @@ from pydantic import Field
 from api.schemas.base import Request, View
 from api.schemas.models import Slug
 from api.schemas.rebuilds import RebuildView
+from core.domain.gate_report import GateReport
 from core.domain.jobs import JobKind, JobState, Phase
 from core.learning.recipe import TaskSpec
 
@@ -124,6 +125,7 @@ class JobView(View):
     parent_version_id: str | None
     result_version_id: str | None
     result_version: str | None
+    gate: GateReport | None = Field(description="What the gate found of the version that the job left.")
     retry_of: str | None
     rebuild: RebuildView | None = Field(description="Of a `rebuild` job: what it leaves out, and what came of it.")
     error: JobErrorView | None

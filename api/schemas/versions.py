@@ -7,6 +7,7 @@ from pydantic import Field
 from api.schemas.base import Request, View
 from api.schemas.rebuilds import RebuildView
 from api.schemas.tasks import Identifier
+from core.domain.gate_report import GateReport, Verdict
 
 Reference = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -27,6 +28,7 @@ class VersionView(View):
     digest: str
     manifest_sha256: str | None
     delta: dict[str, Any] | None
+    gate: GateReport | None = Field(description="What the gate found; null for what it was not asked about.")
     rebuild: RebuildView | None = Field(description="Of a version that leaves tasks out: what that came to.")
     aliases: list[str]
     created_at: str
@@ -118,6 +120,7 @@ class AliasMoveView(View):
     to_version_id: str
     actor: str
     reason: str
+    gate: Verdict | None = Field(description="What the gate said of the version that it names since then.")
     at: str
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from core.domain.gate_report import GateReport
 from core.domain.identifiers import SLUG_PATTERN
 from core.domain.jobs import JobKind
 from core.domain.versions import VersionState
@@ -119,6 +120,7 @@ class VersionEntry(_Entry):
     manifest_sha256: _Sha256 | None
     digest: str
     delta: _Json | None
+    gate: GateReport | None = None
     created_ms: _Count
 
 

@@ -30,10 +30,15 @@ class Provenance(_Strict):
 
 
 class ModuleSummary(_Strict):
-    """One adapted linear module: its weight's shape ``(out, in)`` and how many entries the task changed."""
+    """One adapted linear module: its weight's shape ``(out, in)`` and how many entries the task changed.
+
+    ``norm_ratio`` is the Frobenius norm of the change over that of the base's weight; None where nobody measured, or
+    the weight is zero.
+    """
 
     shape: tuple[int, int]
     nnz: int = Field(ge=0)
+    norm_ratio: float | None = Field(default=None, ge=0)
 
 
 class OverlapSummary(_Strict):
@@ -56,6 +61,7 @@ class DeltaSummary(_Strict):
     nnz: int = Field(ge=0)
     density: float = Field(ge=0, le=1)
     size_bytes: int = Field(ge=0)
+    non_finite: int | None = Field(default=None, ge=0)
     modules: dict[str, ModuleSummary]
     overlaps: tuple[OverlapSummary, ...] | None = None
 

@@ -177,6 +177,7 @@ class Version:
         digest: of the folded tensors; the base model's own digest for ``model@0``.
         delta: summary of this version's own delta: ``{format, nnz, density, size_bytes, overlaps}``, as in
             `core.domain.manifest.DeltaSummary`; None for ``model@0``.
+        gate: what the gate said of it (`core.domain.gate_report.GateReport` as JSON); None where it was not asked.
     """
 
     id: str
@@ -193,6 +194,7 @@ class Version:
     artefact: str | None
     digest: str
     delta: Json | None
+    gate: Json | None = None
     created_ms: int
 
 

@@ -37,6 +37,8 @@ class Outcome:
         scores: of the new version and of the base.
         digest: of the folded tensors.
         overlaps: of the delta with each one of the chain before it; None where nobody measured.
+        norm_ratios: how large the delta is, by module; see `core.weights.norms`.
+        non_finite: how many of the folded weights are no finite numbers.
     """
 
     delta: Delta
@@ -44,6 +46,8 @@ class Outcome:
     memories: Mapping[str, Mapping[str, Tensor]]
     scores: Sequence[ScoreEvent]
     digest: str
+    norm_ratios: Mapping[str, float]
+    non_finite: int
     overlaps: tuple[OverlapSummary, ...] | None = None
 
 
@@ -67,9 +71,11 @@ def publish(out: Path, outcome: Outcome, *, spec: TrainerSpec | RebuildSpec, bas
         tensor_files.write(file, state, {"memory": name})
     _write_json(out / "scores.json", [score.model_dump(mode="json") for score in outcome.scores])
     _write_json(out / "recipe.json", spec.recipe)
-    delta = outcome.delta.summary(size_bytes=(out / DELTA_FILE).stat().st_size).model_copy(
-        update={"overlaps": outcome.overlaps}
-    )
+    delta = outcome.delta.summary(
+        size_bytes=(out / DELTA_FILE).stat().st_size,
+        norm_ratios=outcome.norm_ratios,
+        non_finite=outcome.non_finite,
+    ).model_copy(update={"overlaps": outcome.overlaps})
     manifest = Manifest(
         provenance=Provenance.model_validate(spec.provenance),
         base_digest=spec.base.digest,

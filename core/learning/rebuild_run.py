@@ -24,7 +24,7 @@ from core.learning.publishing import Outcome, memory_file, publish
 from core.learning.recipe import Recipe
 from core.learning.trainer import CancelledError, Report
 from core.storage import manifests
-from core.weights import base, fold, tensor_files
+from core.weights import base, fold, norms, tensor_files
 from core.weights.base import LoadedBase
 from core.weights.delta import Delta
 
@@ -83,6 +83,8 @@ class RebuildRun:
             memories=self._kept_rows(),
             scores=self._scores,
             digest=self.base.digest_with(folded),
+            norm_ratios={},
+            non_finite=norms.count_non_finite(folded),
         )
         return publish(self.folder.out, outcome, spec=self.spec, base=self.base)
 

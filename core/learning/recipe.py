@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from core.domain.policies import GatePolicy
 from core.learning.strict import Settings, Strict
 from core.learning.training import Training
 
@@ -82,6 +83,10 @@ class TaskSpec(Strict):
     training: Training = Field(default=Training(), description="Steps, batches, optimiser.")
     data: Data = Field(default=Data(), description="Prompt of a classification task.")
     evaluation: Evaluation = Field(default=Evaluation(), description="Scoring of held-out rows.")
+    gate: GatePolicy = Field(
+        default=GatePolicy(),
+        description="What the task's version must show before it is served; without a setting the model's policy decides.",
+    )
     timeout_seconds: int | None = Field(
         None,
         ge=1,

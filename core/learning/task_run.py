@@ -31,7 +31,7 @@ from core.learning.publishing import Outcome, memory_file, publish
 from core.learning.recipe import Recipe
 from core.learning.trainer import CHECKPOINT_SECONDS, CancelledError, Report
 from core.storage import manifests
-from core.weights import base, fold, tensor_files
+from core.weights import base, fold, norms, tensor_files
 from core.weights.base import LoadedBase
 from core.weights.delta import Delta
 from core.weights.overlap import overlap
@@ -102,6 +102,7 @@ class TaskRun:
         if not self.accelerator.is_main_process:
             return None
         fold.apply(self.base.model, pristine)
+        norm_ratios = norms.norm_ratios(self.base.model, delta)
         folded = fold.fold(self.base.model, [*chain, delta], dtype=self.base.stored_dtype)
         fold.apply(self.base.model, folded)
         self._score_lineage()
@@ -114,6 +115,8 @@ class TaskRun:
             memories=memories,
             scores=self._scores,
             digest=digest,
+            norm_ratios=norm_ratios,
+            non_finite=norms.count_non_finite(folded),
             overlaps=_overlaps(delta, chain),
         )
         return publish(self.folder.out, outcome, spec=self.spec, base=self.base)

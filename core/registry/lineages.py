@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Table, insert, select
 
+from core.domain.gate_report import GATE_REJECTED
 from core.domain.identifiers import id_at
 from core.domain.jobs import JobState
 from core.domain.lineage import Lineage, VersionEntry, artefact_key
@@ -44,7 +45,8 @@ def restore(work: Work, lineage: Lineage, *, project_id: str, base_model_id: str
     _insert(work, MODEL, [model.model_dump() | {"project_id": project_id, "base_model_id": base_model_id}])
     owner: _Values = {"project_id": project_id, "model_id": model.id}
     _insert(work, TASK, (each.model_dump() | owner for each in lineage.tasks))
-    _insert(work, JOB, (each.model_dump() | owner | _ENDED for each in lineage.jobs))
+    refused = {each.job_id: each.gate.why for each in lineage.versions if each.gate and each.gate.rejects}
+    _insert(work, JOB, (each.model_dump() | owner | _ended(refused.get(each.id)) for each in lineage.jobs))
     for each in lineage.versions:
         # One after another: each refers to its parent.
         _insert(work, VERSION, [_version(each, owner)])
@@ -65,12 +67,11 @@ def restore(work: Work, lineage: Lineage, *, project_id: str, base_model_id: str
     )
 
 
-_ENDED: _Values = {
-    "state": JobState.SUCCEEDED,
-    "cancel_requested": False,
-    "pause_requested": False,
-    "barren": 0,
-}
+def _ended(refused: str | None) -> _Values:
+    """Return how a job that left a version stands, whose version the gate may have refused."""
+    state = JobState.SUCCEEDED if refused is None else JobState.REJECTED
+    error = {"error_code": None if refused is None else GATE_REJECTED, "error_detail": refused}
+    return {"state": state, "cancel_requested": False, "pause_requested": False, "barren": 0, **error}
 
 
 def _insert(work: Work, table: Table, rows: Iterable[_Values]) -> None:

@@ -188,6 +188,7 @@ VERSION: Final = Table(
     Column("artefact", Text),
     Column("digest", String(128), nullable=False),
     Column("delta", JSON(none_as_null=True)),
+    Column("gate", JSON(none_as_null=True)),
     Column("created_ms", BigInteger, nullable=False),
     UniqueConstraint("project_id", "id"),
     UniqueConstraint("model_id", "number"),

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from core.domain.gate_report import GATE_REJECTED
 from core.domain.jobs import JobKind, JobState
-from core.domain.records import BaseModelState, Job
+from core.domain.records import BaseModelState, Job, Version
 from core.registry import base_models, jobs
 from core.registry.work import Work
 
@@ -20,6 +21,14 @@ def end(work: Work, job: Job, *, to: JobState, actor: str, code: str | None = No
         error = detail or f"the inspection was {to}"
         base_models.change(work, ended.base_model_id, state=BaseModelState.FAILED, error=error)
     return ended
+
+
+def reject(work: Work, job: Job, version: Version, *, actor: str, why: str) -> Job:
+    """End ``job`` as rejected: its version is kept with the gate's report, and ``why`` says what that found."""
+    detail = _storable(why)
+    changes = {"result_version_id": version.id, "error_code": GATE_REJECTED, "error_detail": detail}
+    data = {"version_id": version.id, "number": version.number, "code": GATE_REJECTED, "detail": detail}
+    return jobs.move(work, job, to=JobState.REJECTED, actor=actor, changes=changes, data=data)
 
 
 def _storable(text: str) -> str:

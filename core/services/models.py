@@ -4,7 +4,7 @@ from pydantic import ValidationError
 
 from core.domain.errors import ConflictError, InvalidError, NotReadyError, Place
 from core.domain.identifiers import new_id
-from core.domain.policies import ModelPolicy
+from core.domain.policies import GatePolicy, ModelPolicy
 from core.domain.records import BaseModel, BaseModelState, Json, Model, Page, Version
 from core.domain.versions import VersionState
 from core.learning.catalogue.presets import PRESETS
@@ -72,6 +72,24 @@ def page(
 ) -> Page[Model]:
     """Return the project's models."""
     return models.page(work, project_id=project_id, cursor=Cursor(limit, after, order))
+
+
+def change_gate(work: Work, *, project_id: str, reference: str, gate: GatePolicy) -> Model:
+    """Change the fields of the gate's policy that ``gate`` was made with; versions that were judged stay as they are.
+
+    Raises:
+        MissingError: ``model_not_found``.
+    """
+    model = require_model(work, project_id=project_id, reference=reference)
+    models.lock(work, model.id)
+    policy = ModelPolicy.model_validate(models.get(work, model.id).policy)
+    changed = policy.model_copy(update={"gate": policy.gate.overlaid(gate)})
+    if changed == policy:
+        return model
+    models.set_policy(work, model.id, policy=changed.model_dump(mode="json"))
+    told = {"gate": gate.asked}
+    events.append(work, subject_id=model.id, project_id=project_id, kind="policy_changed", actor=work.actor, data=told)
+    return models.get(work, model.id)
 
 
 def delete(work: Work, *, project_id: str, reference: str) -> None:

@@ -9,7 +9,7 @@ from core.domain.versions import VersionState
 from core.registry import aliases, jobs, models
 from core.registry import versions as version_rows
 from core.registry.work import Work
-from core.services import versions
+from core.services import gates, versions
 from core.services.chains import is_ready
 from core.services.naming import require_model, require_name
 
@@ -47,10 +47,7 @@ def promote(work: Work, *, project_id: str, model: str, alias: str, promotion: P
     _require_expected(current, promotion.expected)
     target = _target(work, owner, current, promotion.version)
     if not is_ready(work, target):
-        detail = (
-            "a version of its chain is not ready" if target.state is VersionState.READY else f"it is {target.state}"
-        )
-        raise ConflictError(f"the version cannot answer: {detail}", code="wrong_state")
+        raise ConflictError(f"the version cannot answer: {_why_not(target)}", code="wrong_state")
     if current is not None and current.version_id == target.id:
         return current
     return aliases.point(work, name=alias, at=target, actor=work.actor, reason=promotion.reason)
@@ -98,6 +95,14 @@ def delete(work: Work, *, project_id: str, reference: str) -> Version:
     if use := _use_of(work, found):
         raise ConflictError(f"the version cannot be deleted: {use}", code="version_in_use")
     return version_rows.move(work, found, to=VersionState.DELETED, actor=work.actor, reason="deleted")
+
+
+def _why_not(version: Version) -> str:
+    if version.state is VersionState.READY:
+        return "a version of its chain is not ready"
+    if version.state is VersionState.REJECTED:
+        return f"the gate rejected it ({gates.why(version)}); its whole report is the version's `gate`"
+    return f"it is {version.state}"
 
 
 def _require_expected(current: Alias | None, expected: str | None) -> None:

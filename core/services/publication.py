@@ -7,14 +7,14 @@ from typing import Final
 from core.domain.errors import ConflictError, CorruptError, IllegalMoveError, MissingError
 from core.domain.identifiers import new_id
 from core.domain.job_folder import ScoreEvent
-from core.domain.jobs import JobState
+from core.domain.jobs import JobKind, JobState
 from core.domain.manifest import Manifest
 from core.domain.records import Job, Version
 from core.domain.scores import Score
 from core.domain.versions import VersionState
 from core.registry import aliases, jobs, measures, models, versions
 from core.registry.work import Work
-from core.services import chains
+from core.services import chains, endings, gates
 from core.services.chains import is_ready
 
 _DELTA_FIGURES: Final = {"format", "nnz", "density", "size_bytes", "overlaps"}
@@ -27,6 +27,7 @@ def publish(
     """Make a finished `train` or `rebuild` job's version visible: the job, version, chain, scores and alias move together or not.
 
     ``artefact`` is the key under which the folder already lies, ``versions/<project>/<model>/<manifest sha256>``.
+    The gate decides here: a version that fails it is rejected with its report, and so ends its job.
     `latest` follows only if it still names the job's parent: a rollback made meanwhile stands. It stays where it is for
     a rebuilt version that shall be kept aside.
 
@@ -43,11 +44,17 @@ def publish(
     kept = chains.without(work, parent, left_out=left_out_by(job))
     _require_own(work, job, kept=kept, manifest=manifest)
     made = _version(job, kept, number=number, manifest=manifest, artefact=artefact)
+    if job.kind is JobKind.TRAIN:
+        # Who leaves tasks out means them to be lost: a rebuilt version is not judged.
+        made = gates.judged(made, gates.judge(work, job, parent=parent, manifest=manifest, scores=scores))
     actor = job.owner or "worker"
     version = versions.add(work, made, actor=actor)
+    _store_scores(work, version, scores)
+    if version.state is VersionState.REJECTED:
+        endings.reject(work, job, version, actor=actor, why=gates.why(version))
+        return version
     outcome = {"version_id": version.id, "number": number}
     jobs.move(work, job, to=JobState.SUCCEEDED, actor=actor, changes={"result_version_id": version.id}, data=outcome)
-    _store_scores(work, version, scores)
     head = aliases.find(work, model_id=version.model_id, name="latest")
     if head is not None and head.version_id == parent.id and job.params.get("promote", True):
         aliases.point(work, name="latest", at=version, actor=actor, reason="published")

@@ -24,7 +24,7 @@ from core.learning.resolution import resolve
 from core.registry import aliases, base_models, jobs, models, tasks, versions
 from core.registry.pages import Cursor, Order
 from core.registry.work import Work
-from core.services import datasets, estimates, quotas
+from core.services import datasets, estimates, gates, quotas
 from core.services.naming import require_model, require_name
 
 
@@ -60,11 +60,15 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A submission, checked: what the task and its job will hold, and what that was judged by."""
+    """A submission, checked: what the task and its job will hold, and what that was judged by.
+
+    Of the gate's policy the job holds what the task asks for itself: the rest is the model's, whatever it is by then.
+    """
 
     spec: Json
     template: Template
     recipe: Recipe
+    gate: Json
     train: Dataset
     facts: BaseFacts
 
@@ -114,7 +118,11 @@ def submit(
         actor=work.actor,
         model_id=model.id,
         task_id=task.id,
-        params={"recipe": plan.recipe.model_dump(mode="json"), "metadata": dict(submission.metadata)},
+        params={
+            "recipe": plan.recipe.model_dump(mode="json"),
+            "gate": plan.gate,
+            "metadata": dict(submission.metadata),
+        },
         expected_parent=submission.expected_parent,
     )
     work.after_commit(lambda: dispatcher.wake(job.id))
@@ -195,7 +203,8 @@ def _plan(work: Work, model: Model, submission: TaskSubmission) -> _Plan:
         facts=facts,
         may_store_rows=ModelPolicy.model_validate(model.policy).store_rows,
     )
-    return _Plan(_effective(spec, template, recipe), template, recipe, train, facts)
+    effective = _effective(spec, template, recipe) | {"gate": gates.policy_of(model, spec.gate).model_dump(mode="json")}
+    return _Plan(effective, template, recipe, spec.gate.asked, train, facts)
 
 
 def _files(work: Work, project_id: str, submission: TaskSubmission) -> tuple[Dataset, Dataset | None]:

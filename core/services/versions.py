@@ -1,15 +1,18 @@
 """Versions, as their users see them; publication is in `publication`, the engine's view in `serving`."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
 from core.domain.errors import MissingError
+from core.domain.gate_report import Verdict
 from core.domain.records import Alias, AliasMove, Page, Version
 from core.registry import aliases as alias_rows
 from core.registry import models, tasks
 from core.registry import versions as version_rows
 from core.registry.pages import Cursor, Order
 from core.registry.work import Work
+from core.services import gates
 from core.services.naming import require_model
 from core.services.publication import mark_corrupt, publish
 from core.services.serving import ServedVersion, Serving, servable, serving
@@ -30,6 +33,7 @@ __all__ = [
     "resolve",
     "servable",
     "serving",
+    "verdicts",
 ]
 
 _VERSION_ID: Final = "ver_"
@@ -119,6 +123,11 @@ def alias_history(work: Work, *, project_id: str, model: str, alias: str) -> tup
     """
     found = require_alias(work, project_id=project_id, model=model, alias=alias)
     return alias_rows.history(work, model_id=found.model_id, name=found.name)
+
+
+def verdicts(work: Work, version_ids: Collection[str]) -> dict[str, Verdict | None]:
+    """Return what the gate said of some versions, by their ids; None of what it was not asked about."""
+    return {each.id: gates.verdict_of(each) for each in version_rows.by_id(work, version_ids).values()}
 
 
 def require_alias(work: Work, *, project_id: str, model: str, alias: str) -> Alias:

@@ -127,11 +127,35 @@ class Delta:
         }
         return cls(modules=modules, format=format_)
 
-    def summary(self, *, size_bytes: int, file: str = DELTA_FILE) -> DeltaSummary:
-        """Return the figures that the manifest holds; ``size_bytes`` is the written file's size."""
-        modules = {name: ModuleSummary(shape=module.shape, nnz=module.nnz) for name, module in self.modules.items()}
+    def summary(
+        self,
+        *,
+        size_bytes: int,
+        file: str = DELTA_FILE,
+        norm_ratios: Mapping[str, float] | None = None,
+        non_finite: int | None = None,
+    ) -> DeltaSummary:
+        """Return the figures that the manifest holds.
+
+        Args:
+            size_bytes: of the written file.
+            file: its name.
+            norm_ratios: of `core.weights.norms.norm_ratios`, where they were measured.
+            non_finite: how many of the folded weights are no finite numbers, where they were counted.
+        """
+        ratios = norm_ratios or {}
+        modules = {
+            name: ModuleSummary(shape=module.shape, nnz=module.nnz, norm_ratio=ratios.get(name))
+            for name, module in self.modules.items()
+        }
         return DeltaSummary(
-            file=file, format=self.format, nnz=self.nnz, density=self.density, size_bytes=size_bytes, modules=modules
+            file=file,
+            format=self.format,
+            nnz=self.nnz,
+            density=self.density,
+            size_bytes=size_bytes,
+            non_finite=non_finite,
+            modules=modules,
         )
 
 

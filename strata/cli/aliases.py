@@ -26,17 +26,17 @@ def list_all(context: typer.Context, model: Model, *, as_json: AsJson = False) -
 
 @app.command("history")
 def history(context: typer.Context, model: Model, alias: Name, *, as_json: AsJson = False) -> None:
-    """List an alias's moves, oldest first: who, when, why."""
+    """List an alias's moves, oldest first: who, when, why, and what the gate said of the version."""
     session = session_of(context)
     rows = session.client.aliases.history(model, alias)
     if as_json:
         print_rows(rows)
         return
-    columns = ("move", "from", "to", "who", "why", "when")
+    columns = ("move", "from", "to", "who", "why", "gate", "when")
     table(
         session.results,
         columns,
-        [(row.n, row.from_version_id, row.to_version_id, row.actor, row.reason, row.at) for row in rows],
+        [(row.n, row.from_version_id, row.to_version_id, row.actor, row.reason, row.gate, row.at) for row in rows],
     )
 
 

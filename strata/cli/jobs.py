@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
+from strata.cli.gate import print_gate
 from strata.cli.output import duration, facts, print_json, print_rows, table
 from strata.cli.session import AsJson, session_of
 from strata.cli.watching import conclude, follow, standing
@@ -58,6 +59,7 @@ def show(context: typer.Context, job: JobId, *, as_json: AsJson = False) -> None
             ("finished", found.finished_at),
         ],
     )
+    print_gate(session.results, found.gate)
 
 
 @app.command("watch")

@@ -15,6 +15,7 @@ from strata.client.results import Result
 STATE_STYLES = {
     "ready": "green",
     "succeeded": "green",
+    "passed": "green",
     "running": "cyan",
     "queued": "yellow",
     "pending": "yellow",

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from strata.cli.aliases import conclude
+from strata.cli.gate import print_gate
 from strata.cli.output import facts, print_json, print_rows, table
 from strata.cli.session import AsJson, session_of
 from strata.client.results import VersionScore
@@ -67,6 +68,7 @@ def show(
             ("created", found.created_at),
         ],
     )
+    print_gate(session.results, found.gate)
 
 
 @app.command("scores")

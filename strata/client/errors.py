@@ -29,6 +29,8 @@ NEXT_BY_CODE: Final[Mapping[str, str]] = {
     "name_taken": "choose another name",
     "out_of_memory": "lower training.batch_size and raise training.gradient_accumulation by the same factor",
     "loss_diverged": "lower training.learning_rate and post the task again",
+    "gate_rejected": "look at the rows that the detail names; or change the limit with `strata models gate MODEL` "
+    "(its --help lists them), then `strata jobs retry JOB`",
     "disk_full": "free space under the data folder, then retry the job",
 }
 

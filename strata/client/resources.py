@@ -67,6 +67,10 @@ class Models:
         """Yield all."""
         return self._http.pages(Model, "/v1/models", {}, limit=limit)
 
+    def change_gate(self, model: str, **fields: Any) -> Model:
+        """Change what the model's versions must show, e.g. ``max_single_drop=0.4``; what is not given stays."""
+        return self._http.one(Model, "PATCH", f"/v1/models/{_part(model)}", json={"policy": {"gate": fields}})
+
     def delete(self, model: str) -> None:
         """Delete a model by its name or id."""
         self._http.call("DELETE", f"/v1/models/{_part(model)}")

@@ -43,6 +43,7 @@ class Model(Result):
     id: str
     name: str = ""
     base_model: str | None = None
+    policy: Mapping[str, Any] = Field(default_factory=dict)
     aliases: Mapping[str, str] = Field(default_factory=dict)
     created_at: str | None = None
 
@@ -135,6 +136,37 @@ class Rebuild(Result):
     comparison: Sequence[Comparison] = ()
 
 
+class Finding(Result):
+    """What one rule of the gate says: passed, failed or not_judged, and a sentence on the figures."""
+
+    rule: str
+    verdict: str
+    limit: float | None = None
+    figures: Mapping[str, float] = Field(default_factory=dict)
+    says: str = ""
+
+
+class Drop(Result):
+    """How one earlier task does, before and after."""
+
+    task: str
+    metric: str
+    before: float
+    after: float
+    drop: float
+    drop_low: float
+    n_rows: int
+
+
+class GateReport(Result):
+    """What the gate found of a version; one that failed is kept, and never served."""
+
+    verdict: str
+    rules: Sequence[Finding] = ()
+    drops: Sequence[Drop] = ()
+    policy: Mapping[str, Any] = Field(default_factory=dict)
+
+
 class Job(Result):
     """One execution. It ends in one of `TERMINAL_STATES`; ``result_version`` names what it left and ``try_it`` asks it."""
 
@@ -150,6 +182,7 @@ class Job(Result):
     parent_version_id: str | None = None
     result_version_id: str | None = None
     result_version: str | None = None
+    gate: GateReport | None = None
     try_it: str | None = None
     rebuild: Rebuild | None = None
     error: JobFault | None = None
@@ -206,6 +239,7 @@ class Version(Result):
     chain: Sequence[str] = ()
     digest: str | None = None
     delta: Mapping[str, Any] | None = None
+    gate: GateReport | None = None
     rebuild: Rebuild | None = None
     aliases: Sequence[str] = ()
     created_at: str | None = None
@@ -222,13 +256,14 @@ class Alias(Result):
 
 
 class AliasMove(Result):
-    """One move of an alias: who, when and why."""
+    """One move of an alias: who, when, why, and what the gate said of the version."""
 
     n: int
     from_version_id: str | None = None
     to_version_id: str
     actor: str = ""
     reason: str = ""
+    gate: str | None = None
     at: str | None = None
 
 
@@ -351,4 +386,5 @@ class Method(Result):
     def settings(self) -> Mapping[str, Any]:
         """The JSON schemas of what a task may set, as the service's ``schema`` holds them."""
         return dict((self.model_extra or {}).get("schema", {}))
+
     logprobs: Sequence[Mapping[str, Any]] | None = None
