@@ -20,13 +20,13 @@ class ComparisonView(View):
     left_out: bool
     metric: str
     before: float | None
-    after: float | None
-    difference: float | None
+    after: float
+    difference: float | None = Field(description="After less before; of perplexities that of their logarithms.")
     low: float | None = Field(
         description="Lower bound of the difference's 95 % interval; null where rows are not paired."
     )
     high: float | None
-    n_rows: int | None
+    n_rows: int
 
 
 class RebuildView(View):

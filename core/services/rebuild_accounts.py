@@ -1,16 +1,15 @@
 """What leaving tasks out came to: what was lost of them and of the others, and where traces of them may remain."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.domain import statistics
 from core.domain.jobs import JobKind
 from core.domain.records import Job, Task, Version
-from core.domain.scores import Score
-from core.domain.statistics import Interval
 from core.learning.catalogue.parts import PARTS
-from core.registry import measures, tasks, versions
+from core.registry import tasks, versions
 from core.registry.work import Work
+from core.services import comparisons
+from core.services.comparisons import Difference, VersionScore
 from core.services.publication import left_out_by
 from core.services.rebuilds import learned_tasks, tasks_left_out
 
@@ -28,7 +27,7 @@ class Comparison:
     """One task by one metric, in the parent and in the rebuilt version.
 
     Attributes:
-        difference: ``after`` less ``before``; None where one of them was not measured.
+        difference: ``after`` less ``before``, of perplexities of their logarithms; None where the parent was not measured.
         low: lower bound of its 95 % interval, ``high`` the upper one, over the same rows; None where the two were not
             measured on the same rows, or what rows came to was not kept.
     """
@@ -38,11 +37,11 @@ class Comparison:
     left_out: bool
     metric: str
     before: float | None
-    after: float | None
+    after: float
     difference: float | None
     low: float | None
     high: float | None
-    n_rows: int | None
+    n_rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,43 +102,25 @@ def _traces(left_out: Sequence[Task], on_top: Sequence[Task]) -> tuple[str, ...]
 def _compared(
     work: Work, parent: Version, made: Version, learned: Sequence[Task], gone: set[str]
 ) -> tuple[Comparison, ...]:
-    found = measures.scores(work, [parent.id, made.id], with_rows=True)
-    before, after = (
-        {(score.task_id, score.metric): score for score in found if score.version_id == version.id}
-        for version in (parent, made)
-    )
-    keys = [(task, metric) for task in learned for metric in _metrics(task.id, before, after)]
+    found = comparisons.of_version(work, project_id=made.project_id, version=made.id, against=parent.id)
     return tuple(
-        _comparison(task, metric, before.get((task.id, metric)), after.get((task.id, metric)), task.id in gone)
-        for task, metric in keys
+        _comparison(score, score.against, name=task.name, left_out=task.id in gone)
+        for task in learned
+        for score in found.scores
+        if score.task_id == task.id
     )
 
 
-def _metrics(task_id: str, *measured: Mapping[tuple[str | None, str], Score]) -> list[str]:
-    """Return by what a task was scored, before or after."""
-    return list(dict.fromkeys(metric for scores in measured for scored, metric in scores if scored == task_id))
-
-
-def _comparison(task: Task, metric: str, before: Score | None, after: Score | None, left_out: bool) -> Comparison:  # noqa: FBT001 - private
-    interval = _interval(before, after)
+def _comparison(after: VersionScore, change: Difference | None, *, name: str, left_out: bool) -> Comparison:
     return Comparison(
-        task_id=task.id,
-        task=task.name,
+        task_id=str(after.task_id),
+        task=name,
         left_out=left_out,
-        metric=metric,
-        before=before and before.value,
-        after=after and after.value,
-        difference=after.value - before.value if before and after else None,
-        low=interval and interval.low,
-        high=interval and interval.high,
-        n_rows=after.n_rows if after else before and before.n_rows,
+        metric=after.metric,
+        before=change.value if change else None,
+        after=after.value,
+        difference=change.difference if change else None,
+        low=change.low if change else None,
+        high=change.high if change else None,
+        n_rows=after.n_rows,
     )
-
-
-def _interval(before: Score | None, after: Score | None) -> Interval | None:
-    """Return the interval of the difference, where both were measured on the same rows."""
-    if before is None or after is None or before.sample is None or after.sample is None:
-        return None
-    if before.rows_sha256 != after.rows_sha256:
-        return None
-    return statistics.interval(statistics.differences(before.sample, after.sample))
