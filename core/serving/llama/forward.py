@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from core.serving.llama.architecture import LlamaShape
 from core.serving.llama.key_values import KeyValues, Slot
-from core.serving.llama.products import BLOCK_TOKENS, padded, product
+from core.serving.llama.products import laid_by_outputs, product
 from core.serving.llama.weights import Layer, LlamaWeights
 
 
@@ -52,7 +52,7 @@ class _Run:
     sines_T: Tensor
     written_T: Tensor
     places: list[_Place]
-    # What the tokens see, written anew by every layer; nothing where the step is only filled up.
+    # What the tokens see, written anew by every layer.
     seen_TGQD: Tensor
 
 
@@ -71,26 +71,23 @@ class LlamaDecoder:
         for number, layer in enumerate(self._weights.layers):
             x_T = self._through(layer, number, x_T, run)
         last = [place.first + place.many - 1 for place, part in zip(run.places, parts, strict=True) if part.wants_next]
-        filled = last + [0] * (padded(len(last)) - len(last))
-        x_N = self._normed(x_T[torch.tensor(filled, dtype=torch.long, device=x_T.device)], self._weights.norm)
-        return product(x_N, self._weights.head)[: len(last)].contiguous()
+        x_N = self._normed(x_T[torch.tensor(last, dtype=torch.long, device=x_T.device)], self._weights.norm)
+        return product(x_N, self._weights.head).contiguous()
 
     def _run(self, parts: Sequence[Part]) -> _Run:
         shape, device = self.shape, self.shape.device
         tokens = [token for part in parts for token in part.tokens]
         positions = [position for part in parts for position in range(part.read, part.read + len(part.tokens))]
         written = [part.slot.start + part.read + ahead for part in parts for ahead in range(len(part.tokens))]
-        # What fills a step up to whole blocks is computed like a token, and neither kept nor looked at.
-        filling = [0] * (padded(len(tokens)) - len(tokens))
-        tokens_T, positions_T = torch.tensor([tokens + filling, positions + filling], device=device)
+        tokens_T, positions_T, written_T = torch.tensor([tokens, positions, written], device=device)
         return _Run(
             tokens_T=tokens_T,
             cosines_T=self._weights.cosines[positions_T],
             sines_T=self._weights.sines[positions_T],
-            written_T=torch.tensor(written, device=device),
+            written_T=written_T,
             places=self._places(parts),
-            seen_TGQD=torch.zeros(
-                (len(tokens) + len(filling), shape.kv_heads, shape.heads // shape.kv_heads, shape.head_size),
+            seen_TGQD=torch.empty(
+                (len(tokens), shape.kv_heads, shape.heads // shape.kv_heads, shape.head_size),
                 dtype=shape.dtype,
                 device=shape.device,
             ),
@@ -104,13 +101,13 @@ class LlamaDecoder:
     def _attention(self, layer: Layer, number: int, x_T: Tensor, run: _Run) -> Tensor:
         """Write the tokens' keys and values; return what each token sees ``[T, H x D]``."""
         queries_T, keys_T, values_T = layer.queries_keys_values(self._normed(x_T, layer.attention_norm))
-        size, many = self.shape.head_size, len(run.written_T)
+        size = self.shape.head_size
         queries_THD = rotated(queries_T.unflatten(-1, (-1, size)), run.cosines_T, run.sines_T).contiguous()
         keys_TGD = rotated(keys_T.unflatten(-1, (-1, size)), run.cosines_T, run.sines_T)
         values_TGD = values_T.unflatten(-1, (-1, size))
         keys_GLD, values_GLD = self.room.keys[number], self.room.values[number]
-        keys_GLD.index_copy_(1, run.written_T, keys_TGD[:many].transpose(0, 1))
-        values_GLD.index_copy_(1, run.written_T, values_TGD[:many].transpose(0, 1))
+        keys_GLD.index_copy_(1, run.written_T, keys_TGD.transpose(0, 1))
+        values_GLD.index_copy_(1, run.written_T, values_TGD.transpose(0, 1))
         # Queries that share keys stand as more queries of one head.
         queries_TGQD = queries_THD.unflatten(1, (self.shape.kv_heads, -1)).mul_(size**-0.5)
         for place in run.places:
@@ -170,8 +167,3 @@ def rotated(x_THD: Tensor, cosines_T: Tensor, sines_T: Tensor) -> Tensor:
     turned_THD[..., :half].addcmul_(x_THD[..., half:], sines_T[..., :half])
     turned_THD[..., half:].addcmul_(x_THD[..., :half], sines_T[..., half:])
     return turned_THD
-
-
-def laid_by_outputs(x_TI: Tensor) -> Tensor:
-    """Return the same numbers, laid in memory as the products of whole blocks lay theirs."""
-    return x_TI if x_TI.shape[0] < BLOCK_TOKENS else x_TI.t().contiguous().t()
