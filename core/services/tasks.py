@@ -203,7 +203,8 @@ def _plan(work: Work, model: Model, submission: TaskSubmission) -> _Plan:
         facts=facts,
         may_store_rows=ModelPolicy.model_validate(model.policy).store_rows,
     )
-    effective = _effective(spec, template, recipe) | {"gate": gates.policy_of(model, spec.gate).model_dump(mode="json")}
+    gate = gates.policy_of(model, spec.gate).model_dump(mode="json")
+    effective = {**_effective(spec, template, recipe), "gate": gate}
     return _Plan(effective, template, recipe, spec.gate.asked, train, facts)
 
 
