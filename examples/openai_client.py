@@ -55,13 +55,15 @@ def teach(client: OpenAI, model: str, *, epochs: int | None) -> FineTuningJob:
         method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": epochs or "auto"}}},
     )
     print(f"{job.id}: {job.model} learns it")
-    told = 0
+    told, last = 0, ""
     while True:
         # The job first: nothing happens to it after its end.
         job = client.fine_tuning.jobs.retrieve(job.id)
         events = list(client.fine_tuning.jobs.list_events(job.id, limit=100))[::-1]
         for event in events[told:]:
-            print(f"  {event.message}")
+            if event.message != last:
+                print(f"  {event.message}")
+            last = event.message
         told = len(events)
         if job.status in OVER:
             return job

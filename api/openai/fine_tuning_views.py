@@ -219,15 +219,18 @@ def _message(row: Event) -> str:
     if row.to_state is not None:
         because = row.data.get("detail") or row.data.get("reason")
         return f"The job is {row.to_state}" + (f": {because}" if because else "")
+    if row.kind == "progress":
+        loss = row.data.get("values", {}).get("loss")
+        step = f"Step {row.data['step']} of {row.data['total_steps']}"
+        return step if loss is None else f"{step}: training loss {loss:.4g}"
     said = {
         "phase": "The job is {phase}",
-        "progress": "Step {step} of {total_steps}",
         "checkpoint": "A checkpoint to go on from was written at step {step}",
         "cancel_requested": "The job was asked to stop",
         "pause_requested": "The job was asked to pause",
         "pause_withdrawn": "The job shall go on after all",
     }.get(row.kind, row.kind.replace("_", " "))
-    return said.format_map({"phase": "", "step": "", "total_steps": "", **row.data})
+    return said.format_map({"phase": "", "step": "", **row.data})
 
 
 def _metrics(row: Event) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from openai import APIStatusError, ConflictError, NotFoundError, OpenAI, RateLim
 from openai.types.fine_tuning import FineTuningJob
 
 from core.domain.job_folder import ProgressEvent
+from core.domain.jobs import JobState
 from core.registry import aliases
 from core.services import jobs
 
@@ -148,6 +149,7 @@ def test_events_come_newest_first_with_the_curves_among_them(openai: OpenAI, des
     assert messages[-1] == "The job is queued"
     assert "The job is running" in messages
     (metrics,) = [event for event in told if event.type == "metrics"]
+    assert metrics.message == "Step 3 of 3: training loss 0.3333"
     assert metrics.data == {"step": 3, "total_steps": 3, "train_loss": 1 / 3, "loss": 1 / 3}
     assert {event.level for event in told} == {"info"}
     first = openai.fine_tuning.jobs.list_events(job.id, limit=1)
@@ -190,6 +192,20 @@ def test_a_job_that_failed_says_why(openai: OpenAI, desk: Door, rows: str) -> No
     assert (failed.error.code, failed.error.message, failed.error.param) == ("loss_diverged", "NaN at step 3", None)
     (last,) = openai.fine_tuning.jobs.list_events(job.id, limit=1).data
     assert (last.level, last.message) == ("error", "The job is failed: NaN at step 3")
+
+
+def test_a_version_that_the_gate_rejected_is_a_failure_with_its_own_code(openai: OpenAI, desk: Door, rows: str) -> None:
+    ours = {"spec": {"gate": {"floor": 0.9}}}
+    job = openai.fine_tuning.jobs.create(model="desk", training_file=rows, extra_body={"strata": ours})
+    with desk.registry.write() as work:
+        claimed = stage.claim(work)
+        stage.publish(work, claimed, [stage.result(str(claimed.task_id), 0.1)])
+    assert desk.client.get(f"/v1/jobs/{job.id}").json()["state"] == JobState.REJECTED
+    rejected = openai.fine_tuning.jobs.retrieve(job.id)
+    assert (rejected.status, rejected.fine_tuned_model) == ("failed", None)
+    assert rejected.error is not None
+    assert rejected.error.code == "gate_rejected"
+    assert openai.fine_tuning.jobs.checkpoints.list(job.id).data == []
 
 
 def test_only_jobs_that_learn_are_listed_and_shown(openai: OpenAI, desk: Door, rows: str) -> None:
