@@ -107,4 +107,5 @@ def _row(about: dict[str, Any], line: dict[str, str], cut: Cut) -> Row:
 def _lines(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         raise SystemExit(f"{path} is not there; --eval-split names the file that is scored")
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    # A text may hold other characters that end a line elsewhere.
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
