@@ -167,9 +167,8 @@ def test_a_prompt_that_is_too_long_is_refused_with_its_code(client: OpenAI, lear
 def test_a_model_and_its_file_are_deleted(client: OpenAI) -> None:
     content = chats("quay")
     file = client.files.create(file=("chats.jsonl", content), purpose="fine-tune")
-    job = client.fine_tuning.jobs.create(model="tiny", training_file=file.id, suffix="quay")
-    client.fine_tuning.jobs.cancel(job.id)
-    until(client, job, is_over)
+    client.post("/models", body={"name": "quay", "base_model": "tiny"}, cast_to=object)
+    assert client.completions.create(model="quay", prompt="quay", max_tokens=1).model == "quay@0"
     assert client.models.delete("quay").deleted
     assert client.files.content(file.id).read() == content
     assert client.files.delete(file.id).deleted
@@ -188,3 +187,13 @@ def test_a_job_that_runs_is_paused_and_cancelled(client: OpenAI) -> None:
     until(client, job, lambda now: str(now.status) == "paused")
     over = client.fine_tuning.jobs.cancel(job.id)
     assert (over.status, over.fine_tuned_model, over.error) == ("cancelled", None, None)
+
+
+def test_the_example_teaches_and_asks(client: OpenAI, capsys: pytest.CaptureFixture[str]) -> None:
+    # What so small a network learns is below any gate.
+    lenient = {"name": "lenient", "base_model": "tiny", "policy": {"gate": {"enabled": False}}}
+    client.post("/models", body=lenient, cast_to=object)
+    assert openai_client.main(["--url", str(client.base_url), "--model", "lenient", "--epochs", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "The job is succeeded" in said
+    assert said.count("wanted: ") == openai_client.QUESTIONS
