@@ -106,13 +106,14 @@ def ability(report: ModelReport) -> Drawing:
     found = [(n, step.perplexity) for n, step in enumerate(report.lineage) if step.perplexity]
     points = [_point(n, cell, f"{report.lineage[n].version} on the general text") for n, cell in found]
     base = report.base_perplexity
-    values = [point.value for point in points] + ([base.value] if base else [])
+    measured = [cell for _, cell in found] + ([base] if base else [])
+    ends = [end for cell in measured for end in (cell.value, cell.low, cell.high) if end is not None]
     panel = Panel(
         title="Perplexity of the general text after each task",
         steps=_steps(report),
         lines=[Line("perplexity", points, "first")],
-        low=min(values, default=0.0),
-        high=max(values, default=1.0),
+        low=min(ends, default=0.0),
+        high=max(ends, default=1.0),
         reference=None if base is None else _point(0, base, "the base on the general text"),
     )
     return curves.large(panel)

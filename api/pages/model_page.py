@@ -55,7 +55,12 @@ def _opening(report: ModelReport) -> Markup:
 
 
 def _sections(report: ModelReport) -> list[Markup]:
-    versions = [_section("Versions", *model_sections.versions(report))] if report.versions else []
+    versions = []
+    if report.versions:
+        versions = [
+            _section("Gate", *model_sections.gate(report)),
+            _section("Versions", *model_sections.versions(report)),
+        ]
     if not report.learned:
         nothing = element("p", "Nothing was learned yet: the model answers as its base does.")
         return [_section("Scores", nothing), *versions]
@@ -77,19 +82,27 @@ def _section(title: str, *content: Markup) -> Markup:
 
 
 def _tiles(summary: Summary) -> Markup:
-    over = f"over {summary.n_tasks} task{'' if summary.n_tasks == 1 else 's'}"
-    earlier = "over the tasks before the last" if summary.n_tasks > 1 else "needs two tasks"
     tiles = [
-        ("overall accuracy (OA)", share(summary.oa), over),
-        ("backward transfer (BWT)", signed(summary.bwt), earlier),
-        ("forgetting", share(summary.forgetting), earlier),
-        ("plasticity", share(summary.plasticity), over),
+        ("overall accuracy (OA)", share(summary.oa), summary.oa_tasks),
+        ("backward transfer (BWT)", signed(summary.bwt), summary.bwt_tasks),
+        ("forgetting", share(summary.forgetting), summary.forgetting_tasks),
+        ("plasticity", share(summary.plasticity), summary.plasticity_tasks),
+        *(
+            [("forward transfer, against scratch", signed(summary.fwt_vs_scratch), summary.fwt_vs_scratch_tasks)]
+            if summary.fwt_vs_scratch_tasks
+            else []
+        ),
     ]
     return element(
         "ul",
         *(
-            element("li", element("span", name), element("b", value), element("span", told))
-            for name, value, told in tiles
+            element(
+                "li",
+                element("span", name),
+                element("b", value),
+                element("span", f"over {count} of {summary.n_tasks} task{'' if summary.n_tasks == 1 else 's'}"),
+            )
+            for name, value, count in tiles
         ),
         class_="tiles",
     )

@@ -5,7 +5,7 @@ from typing import Final
 
 from api.pages import figures_of_models
 from api.pages.drawing import Drawing
-from api.pages.figures_of_models import named
+from api.pages.figures_of_models import first_rows, named
 from api.pages.markup import Markup, element
 from api.pages.numbers import NOTHING, digest, measure, moment, percent, share, signed, whole
 from api.pages.tables import facts, folded, table, words_table
@@ -16,11 +16,17 @@ _AS_TABLE: Final = "The same numbers as a table"
 
 def scores(report: ModelReport) -> Iterator[Markup]:
     """Yield the score matrix."""
-    options = report.base_option_scores
+    options, learned_in = report.base_option_scores, first_rows(report)
     rows = [
         ("base", *map(measure, report.base_scores)),
         *([("base, by option likelihood", *map(measure, options))] if any(options) else []),
-        *((named(step), *map(measure, row)) for step, row in zip(report.lineage, report.scores, strict=True)),
+        *(
+            (
+                named(step),
+                *(NOTHING if cell is None and n < learned_in[t] else measure(cell) for t, cell in enumerate(row)),
+            )
+            for n, (step, row) in enumerate(zip(report.lineage, report.scores, strict=True))
+        ),
     ]
     metrics = [(entry.task, entry.metric, entry.version) for entry in report.learned]
     yield _figure(figures_of_models.scores(report))
@@ -44,18 +50,19 @@ def course(report: ModelReport) -> Iterator[Markup]:
         (
             named(step),
             whole(summary.n_tasks),
-            share(summary.oa),
-            signed(summary.bwt),
-            share(summary.forgetting),
-            share(summary.plasticity),
+            _over(share(summary.oa), summary.oa_tasks),
+            _over(signed(summary.bwt), summary.bwt_tasks),
+            _over(share(summary.forgetting), summary.forgetting_tasks),
+            _over(share(summary.plasticity), summary.plasticity_tasks),
+            _over(signed(summary.fwt_vs_scratch), summary.fwt_vs_scratch_tasks),
         )
         for step, summary in zip(report.lineage, report.after, strict=True)
     ]
-    head = ("version", "tasks", "OA", "BWT", "forgetting", "plasticity")
+    head = ("version", "tasks", "OA", "BWT", "forgetting", "plasticity", "against scratch")
     yield _figure(figures_of_models.course(report))
     told = "The band is the 95 % interval, where it is known; the dashed line is what the base scores."
     yield _figure(figures_of_models.tasks(report), told)
-    yield folded(_AS_TABLE, table("Figures after each version, over the tasks in it", head, rows))
+    yield folded(_AS_TABLE, table("Figures after each version, and over how many of its tasks each is", head, rows))
 
 
 def ability(report: ModelReport) -> Iterator[Markup]:
@@ -99,6 +106,35 @@ def overlap(report: ModelReport) -> Iterator[Markup]:
     yield folded(_AS_TABLE, table("What two deltas have in common", ("versions", "shared", "cosine"), rows))
 
 
+def gate(report: ModelReport) -> Iterator[Markup]:
+    """Yield what the gate said of each version, on the lineage or beside it."""
+    judged = [(entry.version, entry.gate) for entry in report.versions if entry.gate]
+    if not judged:
+        yield element("p", "No version was judged.")
+        return
+    rows = [
+        (
+            version,
+            finding.rule.replace("_", " "),
+            _verdict(finding.verdict),
+            finding.says,
+            NOTHING if finding.limit is None else f"{finding.limit:.3g}",
+            ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in finding.figures.items()) or NOTHING,
+        )
+        for version, said in judged
+        for finding in said.findings
+    ]
+    head = ("version", "rule", "verdict", "why", "limit", "figures")
+    for version, said in judged:
+        yield element("p", f"{version}: ", _verdict(said.verdict))
+    yield folded("Rule by rule", words_table("What each rule said of each version", head, rows))
+
+
+def _verdict(verdict: str) -> Markup:
+    kind = {"passed": "good", "failed": "bad"}.get(verdict, "dim")
+    return element("span", verdict.replace("_", " "), class_=kind)
+
+
 def versions(report: ModelReport) -> Iterator[Markup]:
     """Yield every version there is, on the lineage or beside it."""
     rows = [
@@ -124,10 +160,18 @@ def explanations() -> Markup:
         ("BWT", "backward transfer: how much the score on each earlier task changed since it was learned, on average."),
         ("forgetting", "how far each earlier task is below the best it ever was, on average."),
         ("plasticity", "the mean of each task's score right after it was learned."),
+        (
+            "against scratch",
+            "how far each task was learned better than alone, on average, where its user sent that score.",
+        ),
         ("density", "the share of the adapted layers' weights that a version's delta changes."),
         ("95 % interval", "of a score: how far other held-out rows of the same kind could have moved it."),
     ]
     return facts(told)
+
+
+def _over(figure: str, count: int) -> str:
+    return f"{figure} ({count})" if count else figure
 
 
 def _figure(drawn: Drawing, note: str = "") -> Markup:

@@ -73,13 +73,22 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The figures of continual learning over the ``n_tasks`` tasks of a version, see `core.services.evaluations`."""
+    """The figures of continual learning over the ``n_tasks`` tasks of a version, see `core.services.evaluations`.
+
+    Each figure says beside it over how many tasks it is: those whose scores it takes were measured.
+    """
 
     n_tasks: int
     oa: float | None
+    oa_tasks: int
     bwt: float | None
+    bwt_tasks: int
     forgetting: float | None
+    forgetting_tasks: int
     plasticity: float | None
+    plasticity_tasks: int
+    fwt_vs_scratch: float | None
+    fwt_vs_scratch_tasks: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +107,27 @@ class DeltaOverlap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GateFinding:
+    """What one rule of the gate said of a version, see `core.domain.gate_report`."""
+
+    rule: str
+    verdict: str
+    limit: float | None
+    figures: Mapping[str, float]
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateVerdict:
+    """What the gate said of a version, rule by rule."""
+
+    verdict: str
+    findings: tuple[GateFinding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VersionEntry:
-    """One version of the model, on the lineage of `latest` or beside it."""
+    """One version of the model, on the lineage of `latest` or beside it; ``gate`` is None where it was not asked."""
 
     version: str
     state: str
@@ -108,6 +136,7 @@ class VersionEntry:
     aliases: tuple[str, ...]
     made_at: str
     digest: str
+    gate: GateVerdict | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,7 +132,7 @@ def matrix(work: Work, *, project_id: str, model: str) -> ScoreMatrix:
         base_high=_values(base, "high"),
         base_option_scores=_values(cells.of(zero, learned, [OPTION_LIKELIHOOD] * len(learned)), "value"),
         scratch_scores=scratch,
-        **_figures(
+        **figures(
             [[row[place] for place in kept] for row in scores],
             [list(learned_in.values())[place] for place in kept],
             [scratch[place] for place in kept],
@@ -200,7 +200,8 @@ def plasticity(scores: Scores, learned_in: Sequence[int] | None = None) -> float
     return _mean(_at_once(scores, learned_in))
 
 
-def _figures(scores: Scores, learned_in: Sequence[int], scratch: Sequence[float | None]) -> Mapping[str, Any]:
+def figures(scores: Scores, learned_in: Sequence[int], scratch: Sequence[float | None]) -> Mapping[str, Any]:
+    """Return every figure of `ScoreMatrix` by its name, and under ``n_tasks`` over how many tasks each is."""
     own = [scores[row][t] for t, row in enumerate(learned_in)]
     terms = {
         "oa": _last(scores),

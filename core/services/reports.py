@@ -1,12 +1,14 @@
 """The report of a model: everything that the registry knows of what it learned, in one value."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from dataclasses import asdict
 
-from core.domain.metrics import OPTION_LIKELIHOOD
+from core.domain.metrics import OPTION_LIKELIHOOD, PERPLEXITY
 from core.domain.model_report import (
     BaseUsed,
     DeltaOverlap,
+    GateFinding,
+    GateVerdict,
     Learned,
     Measure,
     ModelReport,
@@ -19,12 +21,11 @@ from core.domain.scores import Score
 from core.domain.times import timestamp
 from core.registry import base_models, measures, tasks
 from core.registry.work import Work
-from core.services import evaluations, versions
+from core.services import evaluations, gates, versions
 from core.services.naming import require_model
 from core.services.versions import LineageEntry
 
 Row = Sequence[float | None]
-_PERPLEXITY: Final = "perplexity"
 
 
 def of_model(work: Work, *, project_id: str, model: str) -> ModelReport:
@@ -40,7 +41,8 @@ def of_model(work: Work, *, project_id: str, model: str) -> ModelReport:
 
 def summaries(scores: Sequence[Row]) -> tuple[Summary, ...]:
     """Return the figures after each task of a lineage whose i-th version learned the i-th task."""
-    return tuple(_summary([row[:n] for row in scores[:n]], range(n)) for n in range(1, len(scores) + 1))
+    steps = range(1, len(scores) + 1)
+    return tuple(_summary([row[:n] for row in scores[:n]], range(n), [None] * n) for n in steps)
 
 
 class _Writer:
@@ -71,7 +73,7 @@ class _Writer:
             scores=tuple(self._row(version_id, matrix.metrics) for version_id in matrix.versions),
             base_scores=self._row(self._base.id, matrix.metrics),
             base_option_scores=self._row(self._base.id, [OPTION_LIKELIHOOD] * len(matrix.tasks)),
-            base_perplexity=self._measures.get((self._base.id, None, _PERPLEXITY)),
+            base_perplexity=self._measures.get((self._base.id, None, PERPLEXITY)),
             after=tuple(self._after(step) for step in range(len(matrix.versions))),
             overlaps=self._overlaps(),
             versions=tuple(self._entry(entry) for entry in self._entries.values()),
@@ -114,7 +116,7 @@ class _Writer:
             left_out=tuple(name for name in gone if name),
             density=delta.get("density"),
             delta_bytes=delta.get("size_bytes"),
-            perplexity=self._measures.get((version.id, None, _PERPLEXITY)),
+            perplexity=self._measures.get((version.id, None, PERPLEXITY)),
         )
 
     def _after(self, step: int) -> Summary:
@@ -123,7 +125,7 @@ class _Writer:
         chain = self._entries[matrix.versions[step]].version.chain
         held = [t for t, row in enumerate(matrix.learned_in) if matrix.versions[row] in chain]
         rows = [[row[t] for t in held] for row in matrix.scores[: step + 1]]
-        return _summary(rows, [matrix.learned_in[t] for t in held])
+        return _summary(rows, [matrix.learned_in[t] for t in held], [matrix.scratch_scores[t] for t in held])
 
     def _overlaps(self) -> tuple[DeltaOverlap, ...] | None:
         places = {version_id: step for step, version_id in enumerate(self._matrix.versions)}
@@ -149,19 +151,26 @@ class _Writer:
             aliases=entry.aliases,
             made_at=timestamp(version.created_ms),
             digest=version.digest,
+            gate=_gate(version),
         )
+
+
+def _gate(version: Version) -> GateVerdict | None:
+    report = gates.report_of(version)
+    if report is None:
+        return None
+    findings = tuple(
+        GateFinding(rule=each.rule, verdict=each.verdict, limit=each.limit, figures=each.figures, says=each.says)
+        for each in report.rules
+    )
+    return GateVerdict(verdict=report.verdict, findings=findings)
 
 
 def _measure(score: Score) -> Measure:
     return Measure(value=score.value, low=score.low, high=score.high, n_rows=score.n_rows)
 
 
-def _summary(scores: Sequence[Row], learned_in: Sequence[int]) -> Summary:
-    rows = [tuple(row) for row in scores]
-    return Summary(
-        n_tasks=len(learned_in),
-        oa=evaluations.overall_accuracy(rows),
-        bwt=evaluations.backward_transfer(rows, learned_in),
-        forgetting=evaluations.forgetting(rows, learned_in),
-        plasticity=evaluations.plasticity(rows, learned_in),
-    )
+def _summary(scores: Sequence[Row], learned_in: Sequence[int], scratch: Row) -> Summary:
+    found = evaluations.figures(scores, learned_in, scratch)
+    counts = {f"{name}_tasks": count for name, count in asdict(found["n_tasks"]).items()}
+    return Summary(**{**found, **counts, "n_tasks": len(learned_in)})

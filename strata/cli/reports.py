@@ -61,12 +61,19 @@ def _show(console: Console, found: ModelReport) -> None:
         _show_scores(console, found)
         _show_lineage(console, found)
         _show_overlaps(console, found)
-    table(
-        console,
-        ("version", "state", "aliases", "task", "parent", "made"),
-        [(row.version, row.state, " ".join(row.aliases), row.task, row.parent, row.made_at) for row in found.versions],
-        title="versions",
-    )
+    rows = [
+        (
+            row.version,
+            row.state,
+            row.gate and row.gate.get("verdict"),
+            " ".join(row.aliases),
+            row.task,
+            row.parent,
+            row.made_at,
+        )
+        for row in found.versions
+    ]
+    table(console, ("version", "state", "gate", "aliases", "task", "parent", "made"), rows, title="versions")
 
 
 def _show_scores(console: Console, found: ModelReport) -> None:

@@ -45,17 +45,23 @@ class LineageStep(Result):
 
 
 class Figures(Result):
-    """OA, BWT, forgetting and plasticity once ``n_tasks`` tasks were learned."""
+    """The figures over a version's ``n_tasks`` tasks, and over how many of them each is."""
 
     n_tasks: int
     oa: float | None = None
+    oa_tasks: int = 0
     bwt: float | None = None
+    bwt_tasks: int = 0
     forgetting: float | None = None
+    forgetting_tasks: int = 0
     plasticity: float | None = None
+    plasticity_tasks: int = 0
+    fwt_vs_scratch: float | None = None
+    fwt_vs_scratch_tasks: int = 0
 
 
 class ReportedVersion(Result):
-    """One version of a report."""
+    """One version of a report; ``gate`` says the verdict and each rule's finding, None where it was not asked."""
 
     version: str
     state: str
@@ -63,6 +69,7 @@ class ReportedVersion(Result):
     task: str | None = None
     aliases: Sequence[str] = ()
     made_at: str | None = None
+    gate: Mapping[str, Any] | None = None
 
 
 class ModelReport(Result):

@@ -9,6 +9,9 @@ from doors import Door
 
 from api import answer_headers
 from api.pages import model_page
+from core.domain.job_folder import ScoreEvent
+from core.domain.manifest import OverlapSummary
+from core.services import versions
 
 REPORT = "/v1/models/desk/report"
 
@@ -36,7 +39,7 @@ def test_the_report_tells_what_was_learned_and_what_is_still_known(learned: Door
     assert values == [[0.9, None, None], [0.85, 0.8, None], [0.7, None, 0.95]]
     matrix = learned.client.get("/v1/models/desk/evaluations").json()
     last = told["after"][-1]
-    assert last["n_tasks"] == 3
+    assert (last["n_tasks"], last["oa_tasks"], last["plasticity_tasks"]) == (3, 2, 3)
     assert {name: last[name] for name in ("oa", "bwt", "forgetting", "plasticity")} == {
         name: matrix[name] for name in ("oa", "bwt", "forgetting", "plasticity")
     }
@@ -44,6 +47,39 @@ def test_the_report_tells_what_was_learned_and_what_is_still_known(learned: Door
     assert told["after"][1]["bwt"] == pytest.approx(-0.05)
     aliases = {entry["version"]: entry["aliases"] for entry in told["versions"]}
     assert aliases == {"desk@0": ["stable"], "desk@1": [], "desk@2": [], "desk@3": ["latest"]}
+
+
+def test_intervals_counts_overlap_and_general_ability_come_from_what_was_measured(desk: Door) -> None:
+    first = stage.learn(desk.registry, "codes", scores={"codes": 0.9})
+    task, _ = stage.submit(desk.registry, "hues")
+    scored = {"subject": "result", "value": 0.8, "low": 0.7, "high": 0.875, "n_rows": 40}
+    events = [
+        ScoreEvent.model_validate({**scored, "task_id": task.id, "metric": "exact_match"}),
+        ScoreEvent.model_validate({**scored, "task_id": None, "metric": "perplexity", "value": 14.5}),
+        ScoreEvent.model_validate(
+            {**scored, "task_id": None, "metric": "perplexity", "subject": "base", "value": 13.0}
+        ),
+    ]
+    with desk.registry.write() as work:
+        job = stage.claim(work)
+        manifest = stage.manifest_of(work, job)
+        overlaps = (OverlapSummary(shared=0.125, cosine=-0.5),)
+        versions.publish(
+            work,
+            job_id=job.id,
+            fence=stage.fence_of(job),
+            manifest=manifest.model_copy(update={"delta": manifest.delta.model_copy(update={"overlaps": overlaps})}),
+            scores=events,
+            artefact=stage.artefact_of(job),
+        )
+    told = desk.client.get(REPORT).json()
+    assert told["learned"][0]["version"] == f"desk@{first.number}"
+    assert told["scores"][1] == [None, {"value": 0.8, "low": 0.7, "high": 0.875, "n_rows": 40}]
+    assert told["overlaps"] == [{"earlier": 0, "later": 1, "shared": 0.125, "cosine": -0.5}]
+    assert (told["lineage"][1]["perplexity"]["value"], told["base_perplexity"]["value"]) == (14.5, 13.0)
+    page = desk.client.get(REPORT, params={"format": "html"}).text
+    for word in ("0.800 [0.700, 0.875], 40 rows", "14.500", "13.000", "-0.500"):
+        assert word in page
 
 
 def test_a_browser_gets_a_page_under_a_policy_of_its_own(learned: Door) -> None:

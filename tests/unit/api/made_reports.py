@@ -7,6 +7,8 @@ from typing import Any
 from core.domain.model_report import (
     BaseUsed,
     DeltaOverlap,
+    GateFinding,
+    GateVerdict,
     Learned,
     Measure,
     ModelReport,
@@ -113,4 +115,17 @@ def _version(number: int) -> VersionEntry:
         aliases=("latest", "stable") if number == 1 else (),
         made_at=MADE_AT,
         digest=f"{number:064x}",
+        gate=_verdict(number) if number else None,
     )
+
+
+def _verdict(number: int) -> GateVerdict:
+    findings = (
+        GateFinding(
+            rule="above_chance", verdict="passed", limit=0.5, figures={"low": 0.8125}, says="well above chance"
+        ),
+        GateFinding(
+            rule="mean_drop", verdict="not_judged", limit=None, figures={}, says=f"too few rows: version {number}"
+        ),
+    )
+    return GateVerdict(verdict="passed", findings=findings)

@@ -14,7 +14,7 @@ import pytest
 from made_reports import made_report, rebuilt_report
 
 from api.pages import model_page
-from core.domain.model_report import ModelReport
+from core.domain.model_report import GateFinding, GateVerdict, ModelReport
 
 HOSTILE = '<script>alert("&\'")</script>\x00\x1b[2J\u202e]]>'
 SVG = "{http://www.w3.org/2000/svg}"
@@ -43,17 +43,18 @@ def numbers(value: Any) -> Iterator[float | int]:
 
 def written(value: float) -> set[str]:
     """Every way in which a page may write a number."""
-    return {f"{value:.3f}", f"{value:+.3f}", f"{100 * value:.3g}%", f"{value:,}", json.dumps(value)}
+    return {f"{value:.3g}", f"{value:.3f}", f"{value:+.3f}", f"{100 * value:.3g}%", f"{value:,}", json.dumps(value)}
 
 
 @pytest.mark.parametrize("n_tasks", [1, 3, 15])
 def test_the_page_holds_every_number_of_the_report(n_tasks: int) -> None:
     report = made_report(n_tasks)
-    shown = {each.rstrip(",") for each in re.split(r"[\s\[\]]+", words(tree(report)).replace(" %", "%"))}
+    shown = {each.rstrip(",") for each in re.split(r"[\s\[\]()]+", words(tree(report)).replace(" %", "%"))}
     told = asdict(report)
     # Overlaps name their tasks by places, which the page shows as names.
     told["overlaps"] = [(pair["shared"], pair["cosine"]) for pair in told["overlaps"]]
-    missing = [value for value in numbers(told) if not written(value) & shown]
+    # A figure over no task is said to be not measured.
+    missing = [value for value in numbers(told) if value and not written(value) & shown]
     assert missing == []
 
 
@@ -69,7 +70,7 @@ def test_the_page_is_well_formed_and_each_figure_has_its_table(n_tasks: int) -> 
         assert {len(list(row)) for row in table.findall("tbody/tr")} <= {width}
         assert table.find("caption") is not None
     figures = len(list(root.iter("svg")))
-    assert (figures, len(list(root.iter("details")))) == {0: (0, 0), 1: (5, 4)}.get(n_tasks, (7, 5))
+    assert (figures, len(list(root.iter("details")))) == {0: (0, 0), 1: (5, 5)}.get(n_tasks, (7, 6))
 
 
 def test_the_page_loads_and_runs_nothing() -> None:
@@ -109,7 +110,11 @@ def test_what_people_named_is_shown_as_text_whatever_it_says() -> None:
     learned = [replace(each, task=HOSTILE, method=HOSTILE, metric=HOSTILE) for each in report.learned]
     lineage = [replace(each, task=HOSTILE) for each in report.lineage]
     learned[0] = replace(learned[0], settings={HOSTILE: {"question": HOSTILE, "options": [HOSTILE]}})
-    versions = [replace(each, task=HOSTILE, aliases=(HOSTILE,)) for each in report.versions]
+    said = GateVerdict(
+        verdict=HOSTILE,
+        findings=(GateFinding(rule=HOSTILE, verdict=HOSTILE, limit=None, figures={HOSTILE: 1.0}, says=HOSTILE),),
+    )
+    versions = [replace(each, task=HOSTILE, aliases=(HOSTILE,), gate=said) for each in report.versions]
     hostile = replace(report, model=HOSTILE, learned=tuple(learned), lineage=tuple(lineage), versions=tuple(versions))
     for document in (model_page.page(hostile), model_page.picture(hostile)):
         root = ET.fromstring(document)
@@ -124,7 +129,9 @@ def test_what_was_not_measured_is_said() -> None:
     report = made_report(3)
     scores = tuple(tuple(None for _ in row) for row in report.scores)
     lineage = tuple(replace(each, density=None, delta_bytes=None, perplexity=None) for each in report.lineage)
-    after = tuple(replace(each, oa=None, bwt=None, forgetting=None, plasticity=None) for each in report.after)
+    after = tuple(
+        replace(each, oa=None, bwt=None, forgetting=None, plasticity=None, oa_tasks=0) for each in report.after
+    )
     bare = replace(
         report,
         scores=scores,
@@ -161,6 +168,19 @@ def test_a_task_that_was_left_out_is_told_with_what_is_left_of_it() -> None:
     assert "0.100 [0.060, 0.140], 200 rows" in shown
     # The rebuilt version has no delta of its own: density and overlap are of the three that learned.
     assert len([bar for bar in root.iter("rect") if bar.get("class") == "bar"]) == 3
+
+
+def test_what_the_gate_said_is_told_rule_by_rule() -> None:
+    report = made_report(2)
+    finding = GateFinding(
+        rule="floor", verdict="failed", limit=0.6, figures={"value": 0.55}, says="it knows too little"
+    )
+    refused = replace(report.versions[2], state="rejected", gate=GateVerdict(verdict="failed", findings=(finding,)))
+    shown = words(tree(replace(report, versions=(*report.versions[:2], refused))))
+    for told in ("desk@2:", "failed", "floor", "it knows too little", "value 0.55", "not judged"):
+        assert told in shown
+    unasked = tuple(replace(each, gate=None) for each in report.versions)
+    assert "No version was judged." in words(tree(replace(report, versions=unasked)))
 
 
 def test_the_figures_are_written_as_one_drawing_that_stands_alone() -> None:
