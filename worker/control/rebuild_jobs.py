@@ -2,7 +2,6 @@
 
 import os
 
-from core.domain.crash_points import crash_point
 from core.domain.job_folder import JobFolder, ScoreEvent
 from core.domain.trainer_spec import BaseRef, RebuildSpec
 from worker.control import preflight, results, staging
@@ -33,9 +32,7 @@ class RebuildJobs:
             device=context.compute.device,
             threads=context.compute.threads,
         )
-        crash_point("spec.before")
-        folder.spec.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
-        crash_point("spec.after")
+        staging.write_spec(spec, folder)
 
     def finish(
         self,

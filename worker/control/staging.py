@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from core.datasets.materialise import materialise
 from core.datasets.metrics import metrics_of
 from core.datasets.split import Side
 from core.datasets.templates import Template
+from core.domain.crash_points import crash_point
 from core.domain.job_folder import JobFolder
 from core.domain.ports import BlobStore
 from core.domain.trainer_spec import ChainLink, ScoredTask
@@ -35,6 +38,13 @@ def stage_chain(chain: Sequence[ChainDelta], context: WorkerContext, folder: Job
             ),
         )
     return tuple(links)
+
+
+def write_spec(spec: BaseModel, folder: JobFolder) -> None:
+    """Write what the trainer is asked; last of all, since it says that everything else is there."""
+    crash_point("spec.before")
+    folder.spec.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
+    crash_point("spec.after")
 
 
 def stage_scored_task(task: StagedTask, blobs: BlobStore, folder: JobFolder) -> ScoredTask:

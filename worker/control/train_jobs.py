@@ -7,7 +7,6 @@ from typing import Final
 from core.datasets.materialise import materialise
 from core.datasets.split import Side
 from core.datasets.templates import Template
-from core.domain.crash_points import crash_point
 from core.domain.job_folder import JobFolder, ScoreEvent
 from core.domain.ports import BlobStore
 from core.domain.scores import Score
@@ -48,9 +47,7 @@ class TrainJobs:
             threads=context.compute.threads,
         )
         checkpoints.adopt(folder, job_id=claim.job.id, store=context.checkpoints)
-        crash_point("spec.before")
-        folder.spec.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
-        crash_point("spec.after")
+        staging.write_spec(spec, folder)
 
     def finish(
         self,

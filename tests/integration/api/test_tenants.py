@@ -31,6 +31,7 @@ OF_THE_INSTALLATION = {"name"}
 # Bodies that would be right if the path were: else a refused body would hide what the path says.
 BODIES: dict[str, Any] = {
     "PATCH /v1/projects/{project_id}": {"max_open_jobs": 7},
+    "PATCH /v1/models/{model}": {"policy": {"gate": {"min_rows": 7}}},
     "PUT /v1/models/{model}/aliases/{alias}": {"version": "0"},
     "POST /v1/models/{model}/rollback": {"version": "0"},
     "POST /v1/models/{model}/versions": {"leave_out": ["letters"]},

@@ -75,7 +75,9 @@ def scores(folder: JobFolder) -> dict[tuple[str, str], float]:
 def test_a_task_of_conversations_is_learned(able_folder: Path, tmp_path: Path) -> None:
     lineage, generator = Lineage(tmp_path, able_folder, spec=SPEC), random.Random(0)
     found = scores(stage(lineage, tmp_path, "messages", [talk(generator) for _ in range(160)]))
-    assert set(found) == {("base", "exact_match"), ("result", "exact_match")}
+    assert set(found) == {
+        (subject, metric) for subject in ("base", "result") for metric in ("exact_match", "token_f1", "rouge_l")
+    }
     assert found["base", "exact_match"] == 0
     assert found["result", "exact_match"] > 0.7
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from fake_service import FakeService, job
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from strata import Client
@@ -35,8 +36,8 @@ def run(service: FakeService) -> Run:
         return Client(url, api_key, transport=httpx.MockTransport(service.handle))
 
     def typed(*words: str) -> Result:
-        session = Session(url="http://strata.test", connect=connect)
-        return CliRunner().invoke(app, list(words), obj=session, env={"COLUMNS": "200"}, catch_exceptions=False)
+        session = Session(url="http://strata.test", connect=connect, results=Console(highlight=False, width=200))
+        return CliRunner().invoke(app, list(words), obj=session, catch_exceptions=False)
 
     return typed
 
