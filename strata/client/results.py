@@ -348,6 +348,7 @@ class Choice(Result):
     index: int = 0
     text: str = ""
     finish_reason: str | None = None
+    logprobs: Sequence[Mapping[str, Any]] | None = None
 
 
 class Generation(Result):
@@ -386,5 +387,3 @@ class Method(Result):
     def settings(self) -> Mapping[str, Any]:
         """The JSON schemas of what a task may set, as the service's ``schema`` holds them."""
         return dict((self.model_extra or {}).get("schema", {}))
-
-    logprobs: Sequence[Mapping[str, Any]] | None = None
