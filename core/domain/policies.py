@@ -42,7 +42,7 @@ class GatePolicy(_Policy):
         description="How sure a figure must be: of being above chance to pass, of a drop over its limit to fail.",
     )
     max_norm_ratio: float = Field(
-        default=1.0,
+        default=10.0,
         gt=0,
         le=1_000,
         description="How large the change of any one layer may be, relative to its weight in the base (Frobenius norms).",

@@ -58,17 +58,19 @@ MEASURES: Final[Mapping[str, Callable[[str, str], float]]] = {
 def chance(metric: str, expected: Sequence[str]) -> float:
     """Return what answers get that do not look at their prompts.
 
-    By exact match it is the best constant answer; by a graded metric the answers of other rows, each row answered as
-    the next different one should be.
+    By exact match it is the best constant answer. By a graded metric it is the commonest answer throughout, or else the
+    answers of other rows, each row answered as the next different one should be: whichever gets more.
     """
+    (commonest, times), *_ = Counter(map(normalised, expected)).most_common(1)
     if metric == EXACT_MATCH:
-        return max(Counter(map(normalised, expected)).values()) / len(expected)
+        return times / len(expected)
     measure, count = MEASURES[metric], len(expected)
+    constant = sum(measure(commonest, text) for text in expected)
     others = [
         next((text for text in (*expected[n + 1 :], *expected[:n]) if text != expected[n]), expected[n])
         for n in range(count)
     ]
-    return sum(map(measure, others, expected)) / count
+    return max(constant, sum(map(measure, others, expected))) / count
 
 
 def _squeezed(text: str) -> str:

@@ -91,6 +91,8 @@ def test_chance_is_what_an_answer_gets_that_does_not_look() -> None:
     targets = [" yes", " Yes", " no", " maybe so"]
     assert chance(EXACT_MATCH, targets) == 0.5
     assert chance(EXACT_MATCH, [" yes"] * 3) == 1
-    # Each row is answered as the next different one: of the four pairs only those of yes and Yes say the same.
-    assert chance(TOKEN_F1, targets) == chance(ROUGE_L, targets) == 0.25
+    assert chance(TOKEN_F1, targets) == chance(ROUGE_L, targets) == 0.5
+    # One long answer throughout says all of itself, and of the others what they share.
+    long = [f"please send the {thing} {count} times" for thing in ("owl", "slip") for count in ("two", "nine")]
+    assert chance(TOKEN_F1, long) == pytest.approx((1 + 0.8 + 0.8 + 0.6) / 4)
     assert all(chance(metric, [" yes"]) == 1 for metric in MEASURES)
