@@ -9,7 +9,7 @@ DEV := .venv/.ready-dev
 # Byte code is written when a module is first imported: most of what is installed never is.
 PIP := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test chaos check bench-learning bench-service clean stack secrets
+.PHONY: setup demo test chaos check bench-learning bench-service bench-serving clean stack secrets
 .DEFAULT_GOAL := demo
 
 setup: $(DEV)
@@ -73,14 +73,13 @@ bench-service: $(DEV)
 	mv var/service.json benchmarks/results/service.json
 	$(BIN)/python -m benchmarks.tables
 
-clean:
-	rm -rf .venv var build *.egg-info
 # How fast a version answers, beside transformers' own ways, and what flips and versions cost; about ten minutes on two
 # idle cores, with the base model of `make demo`. README's table is made of the results, which are committed.
-.PHONY: bench-serving
 bench-serving: $(DEV)
 	mkdir -p var benchmarks/results
 	$(BIN)/python -W ignore -m benchmarks.serving --json > var/serving.json
 	mv var/serving.json benchmarks/results/serving.json
 	$(BIN)/python -m benchmarks.tables
 
+clean:
+	rm -rf .venv var build *.egg-info
