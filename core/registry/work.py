@@ -105,7 +105,7 @@ class Registry:
     @contextmanager
     def write(self) -> Iterator[Work]:
         """Commit on leaving, roll back on an error; hooks run after the commit only."""
-        with _translated(), self._my_turn(), self._writer.begin() as connection:
+        with self._translated(), self._my_turn(), self._writer.begin() as connection:
             work = Work(connection, self.actor)
             yield work
             work.store_counts(share=self._share)
@@ -116,13 +116,13 @@ class Registry:
     @contextmanager
     def rehearse(self) -> Iterator[Work]:
         """Let changes be made as in `write`, and roll them back in any case; hooks do not run."""
-        with _translated(), self._my_turn(), self._writer.connect() as connection:
+        with self._translated(), self._my_turn(), self._writer.connect() as connection:
             yield Work(connection, self.actor)
 
     @contextmanager
     def read(self) -> Iterator[Work]:
         """Read one consistent snapshot; nothing can be written."""
-        with _translated(), self._reader.connect() as connection:
+        with self._translated(), self._reader.connect() as connection:
             yield Work(connection)
 
     @contextmanager
@@ -137,23 +137,25 @@ class Registry:
         finally:
             self._turn.release()
 
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Give the driver's errors their domain words; SQL's own text stays in the log's traceback."""
+        try:
+            yield
+        except exc.IntegrityError as error:
+            raise ConflictError("another call changed the same thing at the same moment; try again") from error
+        except (exc.DBAPIError, exc.TimeoutError) as error:
+            if not _is_away(error):
+                raise
+            raise UnavailableError("the registry is away", code="registry_unavailable") from error
+        except self._writer.dialect.loaded_dbapi.OperationalError as error:
+            # From preparing a connection, before SQLAlchemy watches over it.
+            raise UnavailableError("the registry is away", code="registry_unavailable") from error
+
     def close(self) -> None:
         """Close every pooled connection."""
         self._reader.dispose()
         self._writer.dispose()
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Give the driver's errors their domain words; SQL's own text stays in the log's traceback."""
-    try:
-        yield
-    except exc.IntegrityError as error:
-        raise ConflictError("another call changed the same thing at the same moment; try again") from error
-    except (exc.DBAPIError, exc.TimeoutError) as error:
-        if not _is_away(error):
-            raise
-        raise UnavailableError("the registry is away", code="registry_unavailable") from error
 
 
 def _is_away(error: exc.SQLAlchemyError) -> bool:

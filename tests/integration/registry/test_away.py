@@ -111,3 +111,9 @@ def test_a_server_that_is_back_is_used_again(remote: Registry, wire: Wire) -> No
     wire.mend()
     with remote.write() as work:
         assert work.connection.execute(text("SELECT 1")).scalar_one() == 1
+
+
+def test_what_the_driver_says_by_itself_is_told_in_our_words_too(registry: Registry) -> None:
+    """SQLAlchemy wraps what a statement raises, not what preparing a connection does when the session is gone."""
+    with pytest.raises(UnavailableError), registry.read() as work:
+        raise work.connection.dialect.loaded_dbapi.OperationalError("the connection is lost")
