@@ -133,7 +133,7 @@ class Versions:
         """Delete one that no alias, version or open job needs."""
         self._http.call("DELETE", f"/v1/versions/{_part(version)}")
 
-    def rebuild(  # noqa: PLR0913 - one argument a field
+    def rebuild(
         self,
         model: str,
         *,
