@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from strata.client.results import ScoreMatrix
+from strata.client.score_results import ScoreMatrix
 
 BASE_BELOW: Final = 0.35
 BASE_BY_OPTION_BELOW: Final = 0.60

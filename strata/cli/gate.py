@@ -7,7 +7,7 @@ from rich.console import Console
 
 from strata.cli.output import facts, print_json, table
 from strata.cli.session import AsJson, session_of
-from strata.client.results import GateReport
+from strata.client.account_results import GateReport
 
 
 def print_gate(console: Console, report: GateReport | None) -> None:

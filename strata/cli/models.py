@@ -9,7 +9,8 @@ from rich.console import Console
 from strata.cli import gate, rebuilding
 from strata.cli.output import facts, print_json, print_rows, table
 from strata.cli.session import AsJson, session_of
-from strata.client.results import Model, ScoreMatrix
+from strata.client.results import Model
+from strata.client.score_results import ScoreMatrix
 
 app: Final = typer.Typer(help="Models that keep learning.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The model's name or id.")]

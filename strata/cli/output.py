@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from strata.client.results import Result
+from strata.client.result import Result
 
 STATE_STYLES = {
     "ready": "green",

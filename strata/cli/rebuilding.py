@@ -9,7 +9,7 @@ from rich.markup import escape
 from strata.cli.output import plain, table
 from strata.cli.session import AsJson, session_of
 from strata.cli.watching import conclude, follow
-from strata.client.results import Comparison, Rebuild
+from strata.client.account_results import Comparison, Rebuild
 
 
 def rebuild(  # noqa: PLR0913 - one argument an option

@@ -9,7 +9,7 @@ from strata.cli.aliases import conclude
 from strata.cli.gate import print_gate
 from strata.cli.output import facts, print_json, print_rows, table
 from strata.cli.session import AsJson, session_of
-from strata.client.results import VersionScore
+from strata.client.score_results import VersionScore
 
 app: Final = typer.Typer(help="Versions of a model.", no_args_is_help=True)
 Reason = Annotated[str, typer.Option(help="Why; kept in the alias's history.")]

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from strata.client.results import Result
+from strata.client.result import Result
 
 
 class Measure(Result):

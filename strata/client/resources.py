@@ -6,7 +6,8 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from strata.client.report_results import ModelReport
-from strata.client.results import BaseModelInfo, Dataset, Job, Method, Model, ScoreMatrix, Version, VersionScores
+from strata.client.results import BaseModelInfo, Dataset, Job, Method, Model, Version
+from strata.client.score_results import ScoreMatrix, VersionScores
 from strata.client.transport import Transport
 from strata.client.uploads import Rows, upload
 

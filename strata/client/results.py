@@ -3,19 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from strata.client.account_results import GateReport, Rebuild
+from strata.client.result import Result
 
 TERMINAL_STATES: Final = frozenset({"succeeded", "rejected", "failed", "cancelled"})
-
-
-class Result(BaseModel):
-    """Root of every result: immutable, tolerant of what a newer service adds."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the answer as JSON values, with unknown fields."""
-        return self.model_dump(mode="json")
 
 
 class Health(Result):
@@ -103,68 +96,6 @@ class JobFault(Result):
 
     code: str
     detail: str | None = None
-
-
-class LeftOut(Result):
-    """A task that was left out."""
-
-    task_id: str
-    task: str
-
-
-class Comparison(Result):
-    """One task's score before and after; ``low`` and ``high`` bound the difference where the same rows were measured."""
-
-    task_id: str
-    task: str
-    left_out: bool = False
-    metric: str
-    before: float | None = None
-    after: float | None = None
-    difference: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n_rows: int | None = None
-
-
-class Rebuild(Result):
-    """What a rebuilt version leaves out, what that changed, and where traces of the left-out tasks may remain."""
-
-    left_out: Sequence[LeftOut] = ()
-    learned_on_top: Sequence[str] = ()
-    traces_in: Sequence[str] = ()
-    comparison: Sequence[Comparison] = ()
-
-
-class Finding(Result):
-    """What one rule of the gate says: passed, failed or not_judged, and a sentence on the figures."""
-
-    rule: str
-    verdict: str
-    limit: float | None = None
-    figures: Mapping[str, float] = Field(default_factory=dict)
-    says: str = ""
-
-
-class Drop(Result):
-    """How one earlier task does, before and after."""
-
-    task: str
-    metric: str
-    before: float
-    after: float
-    drop: float
-    drop_low: float
-    n_rows: int
-
-
-class GateReport(Result):
-    """What the gate found of a version; one that failed is kept, and never served."""
-
-    verdict: str
-    rules: Sequence[Finding] = ()
-    drops: Sequence[Drop] = ()
-    policy: Mapping[str, Any] = Field(default_factory=dict)
 
 
 class Job(Result):
@@ -265,81 +196,6 @@ class AliasMove(Result):
     reason: str = ""
     gate: str | None = None
     at: str | None = None
-
-
-class ScoreMatrix(Result):
-    """``scores[i][t]``: the score on task ``t`` of the ``i``-th version, by ``metrics[t]``; None where not measured.
-
-    Unless tasks were left out (``left_out``), the i-th version learned the i-th task; ``learned_in`` says which did.
-
-    OA, BWT, forgetting and plasticity as in Chaudhry et al. 2018 (arXiv 1801.10112); None where too few tasks exist.
-    ``n_tasks`` says over how many tasks each is. ``low`` and ``high`` are the bounds of the scores' 95 % intervals.
-    """
-
-    tasks: Sequence[str]
-    versions: Sequence[str]
-    numbers: Sequence[int] = ()
-    learned_in: Sequence[int] = ()
-    left_out: Sequence[bool] = ()
-    scores: Sequence[Sequence[float | None]]
-    low: Sequence[Sequence[float | None]] = ()
-    high: Sequence[Sequence[float | None]] = ()
-    n_rows: Sequence[Sequence[int | None]] = ()
-    chance: Sequence[float | None] = ()
-    base_scores: Sequence[float | None] = ()
-    base_low: Sequence[float | None] = ()
-    base_high: Sequence[float | None] = ()
-    scratch_scores: Sequence[float | None] = ()
-    base_option_scores: Sequence[float | None] = ()
-    metrics: Sequence[str] = ()
-    oa: float | None = None
-    bwt: float | None = None
-    forgetting: float | None = None
-    plasticity: float | None = None
-    fwt_vs_scratch: float | None = None
-    n_tasks: Mapping[str, int] = {}
-    density: Sequence[float | None] = ()
-    overlap_shared: Sequence[Sequence[float | None]] = ()
-    overlap_cosine: Sequence[Sequence[float | None]] = ()
-    general_perplexity: Sequence[float | None] = ()
-    base_general_perplexity: float | None = None
-    general_drift: Sequence[float | None] = ()
-
-
-class Difference(Result):
-    """How a score differs from another version's: this one's less the other's (of perplexities, of their logarithms).
-
-    The interval and the exact sign test are None where the two were not measured on the same rows.
-    """
-
-    value: float
-    difference: float
-    low: float | None = None
-    high: float | None = None
-    n_better: int | None = None
-    n_worse: int | None = None
-    p_value: float | None = None
-
-
-class VersionScore(Result):
-    """One score of a version, on a task or, without one, on the general text."""
-
-    task: str | None = None
-    metric: str
-    value: float
-    low: float | None = None
-    high: float | None = None
-    n_rows: int
-    chance: float | None = None
-    against: Difference | None = None
-
-
-class VersionScores(Result):
-    """Every score of a version, alone or beside another's."""
-
-    version_id: str
-    against_id: str | None = None
-    scores: Sequence[VersionScore]
 
 
 class Choice(Result):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from strata.client.results import Estimate, Job, Result, Task
+from strata.client.result import Result
+from strata.client.results import Estimate, Job, Task
 from strata.client.transport import Transport
 from strata.client.uploads import Rows, upload
 

@@ -13,7 +13,8 @@ import pytest
 from running_service import RunningService, free_port, until
 
 from strata.client.jobs import Patience
-from strata.client.results import Generation, Job, ScoreMatrix, Version
+from strata.client.results import Generation, Job, Version
+from strata.client.score_results import ScoreMatrix
 from strata.embedded.first_base_model import NAME as BASE_MODEL
 
 ROOT = Path(__file__).parents[2]
