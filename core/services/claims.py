@@ -222,7 +222,9 @@ def _note_progress(work: Work, job: Job, steps: Sequence[job_folder.ProgressEven
     progress = {"step": last.step, "total_steps": last.total_steps, "eta_seconds": last.eta_seconds}
     jobs.change(work, job, **progress)
     told_ms = events.last_ms(work, subject_id=job.id, kind="progress")
-    if told_ms is None or work.now_ms() - told_ms >= PROGRESS_EVENT_MS or last.step == last.total_steps:
+    # While a trainer scores it repeats its last step as a sign of life.
+    due = told_ms is None or work.now_ms() - told_ms >= PROGRESS_EVENT_MS or last.step == last.total_steps
+    if due and (told_ms is None or last.step != job.step):
         _tell(work, job, kind="progress", data={**progress, "values": dict(last.values)})
 
 

@@ -275,6 +275,18 @@ def test_the_trainers_events_become_progress_curves_and_events(registry: Registr
         assert [point.series for point in thin][-1] == "sparsity"
 
 
+def test_a_last_step_that_is_repeated_as_a_sign_of_life_is_told_once(registry: Registry) -> None:
+    _, job = submit(registry, "a")
+    held = claimed(registry)
+    for step in (49, 50, 50, 50):
+        with registry.write() as work:
+            event = ProgressEvent(step=step, total_steps=50)
+            jobs.record(work, job_id=held.id, fence=fence_of(held), events=[event])
+    with registry.read() as work:
+        told = jobs.events(work, project_id=PROJECT, job_id=job.id).data
+        assert [event.data["step"] for event in told if event.kind == "progress"] == [49, 50]
+
+
 def test_a_deadline_is_set_where_the_spec_has_a_timeout(registry: Registry, desk: Model) -> None:
     submit(registry, "a", spec={"timeout_seconds": 100})
     held = claimed(registry)
