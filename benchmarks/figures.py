@@ -1,6 +1,5 @@
 """What stands beside every benchmark's figures: where they were taken, and how far they can be trusted."""
 
-import statistics
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,9 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+MEDIAN: Final = 0.5
+# Whatever else a machine does only ever adds to a time: the quarter that was disturbed least tells what the work costs.
+UNDISTURBED: Final = 0.25
 _RESAMPLES: Final = 2000
 _ROOT: Final = Path(__file__).parents[1]
 
@@ -28,16 +30,29 @@ def circumstances() -> dict[str, Any]:
     }
 
 
-def ratio(values: Sequence[float], baseline: Sequence[float]) -> float:
-    """Return how the medians of two interleaved series compare."""
-    return statistics.median(values) / statistics.median(baseline)
+def ratio(values: Sequence[float], baseline: Sequence[float], *, quantile: float = MEDIAN) -> float:
+    """Return how two interleaved series compare: a quantile of the one over the same quantile of the other."""
+    return float(np.quantile(values, quantile) / np.quantile(baseline, quantile))
 
 
-def ratio_interval(values: Sequence[float], baseline: Sequence[float]) -> list[float]:
-    """Return the 95 % bootstrap interval of `ratio`; rounds are drawn as a whole, so that a slow one is slow for both."""
-    draws = np.random.default_rng(0).integers(0, len(values), (_RESAMPLES, len(values)))
-    ratios = np.median(np.asarray(values)[draws], axis=1) / np.median(np.asarray(baseline)[draws], axis=1)
-    low, high = np.quantile(ratios, [0.025, 0.975])
+def ratio_interval(
+    values: Sequence[float], baseline: Sequence[float], *, quantile: float = MEDIAN, rounds: int | None = None
+) -> list[float]:
+    """Return the 95 % bootstrap interval of `ratio`; rounds are drawn as a whole, so that a slow one is slow for both.
+
+    Args:
+        values: as many in each round, round after round.
+        baseline: likewise, if with another number a round.
+        quantile: the one that is compared.
+        rounds: how many there were; one for each value unless it is said.
+    """
+    rounds = rounds or len(values)
+    draws = np.random.default_rng(0).integers(0, rounds, (_RESAMPLES, rounds))
+    over, under = (
+        np.quantile(np.asarray(series).reshape(rounds, -1)[draws].reshape(_RESAMPLES, -1), quantile, axis=1)
+        for series in (values, baseline)
+    )
+    low, high = np.quantile(over / under, [0.025, 0.975])
     return [round(float(low), 4), round(float(high), 4)]
 
 

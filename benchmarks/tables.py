@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from rich.table import Table
 
+from benchmarks.evaluation import table as evaluation_table
 from benchmarks.service import table as service_table
 from benchmarks.serving import table as serving_table
 
@@ -45,7 +46,7 @@ def markdown(found: dict[str, Any]) -> str:
     lines.append(
         f"{found['processor'] or found['device']}, {found['threads']} threads, torch {found['torch']}, rank 8, "
         f"8 x 128 tokens, {found['settings']['target_tokens']} target tokens, "
-        f"medians of {min(rounds)} to {max(rounds)} interleaved rounds, revision `{found['revision']}`."
+        f"lower quartiles of {min(rounds)} to {max(rounds)} interleaved rounds, revision `{found['revision']}`."
     )
     return "\n".join(lines)
 
@@ -76,6 +77,7 @@ TABLES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     _NAME: markdown,
     "service": service_table.markdown,
     "serving": serving_table.markdown,
+    "evaluation": evaluation_table.markdown,
 }
 
 

@@ -1,6 +1,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from benchmarks import figures
 from benchmarks.tables import README, RESULTS, with_table
 
@@ -46,3 +48,11 @@ def test_a_ratio_of_medians_lies_in_its_interval() -> None:
     slower, faster = [1.1, 1.12, 1.3, 1.09, 1.11], [1.0, 1.01, 1.2, 1.0, 1.0]
     low, high = figures.ratio_interval(slower, faster)
     assert low <= figures.ratio(slower, faster) <= high
+
+
+def test_a_baseline_may_be_taken_more_often_than_what_it_is_compared_with() -> None:
+    slower, baseline = [2.2, 2.0, 2.1, 5.0], [1.0, 1.1, 1.05, 1.0, 3.0, 1.1, 1.0, 1.0]
+    got = figures.ratio(slower, baseline, quantile=figures.UNDISTURBED)
+    low, high = figures.ratio_interval(slower, baseline, quantile=figures.UNDISTURBED, rounds=4)
+    assert got == pytest.approx(2.075)
+    assert low <= got <= high
