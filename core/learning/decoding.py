@@ -11,19 +11,25 @@ import torch
 from torch import Tensor
 
 from core.domain.base_facts import Family
+from core.learning.beginnings import Beginning
 from core.learning.exchanges import Exchange
 from core.learning.rows import padded
 
 
-def greedy_answers(model: Any, tokenizer: Any, exchanges: Sequence[Exchange], family: Family, *, pad: int) -> list[str]:
-    """Return what the model answers to prompts that all end by the same tokens."""
+def greedy_answers(
+    model: Any, tokenizer: Any, exchanges: Sequence[Exchange], family: Family, *, pad: int, beginning: Beginning
+) -> list[str]:
+    """Return what the model answers to prompts that all end by the same tokens, and have ``beginning``, run before."""
     from transformers import GenerationConfig
 
-    # Filling where generation wants it: on the left for causal models, whose answers continue the last column.
+    # Filling where generation wants it: on the left for causal models, whose answers continue the last column; between
+    # what was run and what was not.
     left = family == "causal"
-    prompts = [each.prompt for each in exchanges]
-    input_ids_BT = padded(prompts, value=pad, left=left).to(model.device)
-    mask_BT = padded([[1] * len(prompt) for prompt in prompts], value=0, left=left).to(model.device)
+    prompts = [each.prompt[len(beginning.tokens) :] for each in exchanges]
+    head_BT = torch.tensor([list(beginning.tokens)] * len(prompts), dtype=torch.int64)
+    input_ids_BT = torch.cat([head_BT, padded(prompts, value=pad, left=left)], dim=1).to(model.device)
+    rest_BT = padded([[1] * len(prompt) for prompt in prompts], value=0, left=left)
+    mask_BT = torch.cat([torch.ones_like(head_BT), rest_BT], dim=1).to(model.device)
     # A seq2seq answer begins with the decoder's start token, a causal one with the whole prompt.
     begun = input_ids_BT.shape[1] if left else 1
     limits_B = torch.tensor([each.limit for each in exchanges], device=model.device)
@@ -44,6 +50,7 @@ def greedy_answers(model: Any, tokenizer: Any, exchanges: Sequence[Exchange], fa
         output = model.generate(
             input_ids=input_ids_BT,
             attention_mask=mask_BT,
+            past_key_values=beginning.grown_by(len(prompts)),
             generation_config=config,
             stopping_criteria=[is_long_enough],
         )

@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final
 
 from core.domain.base_facts import Family
+from core.learning.batching import BATCH_TARGETS, BATCH_TOKENS, Pace, cheapest_runs
 from core.learning.conversations import ChatEncoder, Conversation
 from core.learning.rows import Row
 from core.weights.chat import turn_end
 from core.weights.tokens import encode_prompt, encode_target, end_token_ids
 
-# Positions of one batch, filling included: bounds its keys, values and activations.
-BATCH_TOKENS: Final = 4_096
-# Target tokens of one batch: bounds its logits, which are as many as the vocabulary for each.
-BATCH_TARGETS: Final = 1_024
 # How far an answer may run on behind its target, in tokens: enough to see that it does.
 _RUN_ON: Final = 16
 
@@ -76,20 +74,27 @@ class ExchangeEncoder:
         return ChatEncoder(self.tokenizer, self.family, self.max_source_tokens, self.max_target_tokens)
 
 
-def forced_batches(exchanges: Sequence[Exchange], batch_size: int) -> Iterator[list[int]]:
-    """Yield the numbers of exchanges whose prompts and targets are run together, by their length."""
-    batch: list[int] = []
-    targets = 0
-    for number in sorted(range(len(exchanges)), key=lambda n: len(exchanges[n].prompt) + len(exchanges[n].target)):
-        length, own = len(exchanges[number].prompt) + len(exchanges[number].target), len(exchanges[number].target)
-        full = len(batch) == batch_size or (len(batch) + 1) * length > BATCH_TOKENS or targets + own > BATCH_TARGETS
-        if batch and full:
-            yield batch
-            batch, targets = [], 0
-        batch.append(number)
-        targets += own
-    if batch:
-        yield batch
+def forced_batches(exchanges: Sequence[Exchange], batch_size: int, *, begun: int, pace: Pace) -> Iterator[list[int]]:
+    """Yield the numbers of exchanges whose prompts and targets are run together, by their length.
+
+    Args:
+        exchanges: any.
+        batch_size: how many go together at most.
+        begun: tokens of each prompt that were run before.
+        pace: of the device; filling costs as much as tokens do.
+    """
+    order = sorted(range(len(exchanges)), key=lambda n: len(exchanges[n].prompt) + len(exchanges[n].target))
+    lengths = [len(exchanges[n].prompt) + len(exchanges[n].target) for n in order]
+    targets = list(accumulate((len(exchanges[n].target) for n in order), initial=0))
+
+    def cost(first: int, behind: int) -> float | None:
+        rows, longest = behind - first, lengths[behind - 1]
+        run = rows * (longest - begun)
+        small = rows * longest <= BATCH_TOKENS and targets[behind] - targets[first] <= BATCH_TARGETS
+        return run + pace.pass_tokens if rows <= batch_size and small and run <= pace.most_tokens else None
+
+    for run in cheapest_runs(len(order), cost):
+        yield [order[place] for place in run]
 
 
 def decoded_batches(exchanges: Sequence[Exchange], batch_size: int, *, room: int) -> Iterator[list[int]]:

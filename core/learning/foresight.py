@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.domain.base_facts import Family
+from core.learning.beginnings import Beginning
 from core.learning.exchanges import Exchange
 from core.learning.loss import target_logits
 from core.learning.rows import TokenRow, collate
@@ -23,7 +24,9 @@ class Foresight:
     whole: bool
 
 
-def foresee(model: Any, exchanges: Sequence[Exchange], family: Family, *, pad: int) -> list[Foresight]:
+def foresee(
+    model: Any, exchanges: Sequence[Exchange], family: Family, *, pad: int, beginning: Beginning
+) -> list[Foresight]:
     """Return how the model's greedy answers begin, of one batch.
 
     Args:
@@ -31,9 +34,11 @@ def foresee(model: Any, exchanges: Sequence[Exchange], family: Family, *, pad: i
         exchanges: each with a prompt and a target of at least one token.
         family: of the model.
         pad: what inputs are filled up with.
+        beginning: of every prompt, run before.
     """
     rows = [TokenRow.of(each.prompt, each.target, family) for each in exchanges]
-    logits_KV, _ = target_logits(model, collate(rows, pad=pad).to(model.device), family, share_prefix=True)
+    past = beginning.lent_to(len(rows))
+    logits_KV, _ = target_logits(model, collate(rows, pad=pad).to(model.device), family, past=past)
     guesses = logits_KV.argmax(dim=-1).split([len(each.target) for each in exchanges])
     return [_beginning(each, guessed.tolist()) for each, guessed in zip(exchanges, guesses, strict=True)]
 

@@ -52,6 +52,7 @@ def target_logits(
     *,
     forward: Forward | None = None,
     share_prefix: bool = False,
+    past: Any = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the logits ``[K, V]`` that predict the targets, and the targets ``[K]``, row by row in order.
 
@@ -61,6 +62,7 @@ def target_logits(
         family: of the model.
         forward: what to call where it is not the model itself, but a wrapper of it.
         share_prefix: whether a causal model may run what all rows begin with once; the same loss and gradients.
+        past: keys and values of what all rows of the batch begin with, where that was run before.
     """
     labels_BT = batch.labels_BT
     inputs: dict[str, Any] = {"attention_mask": batch.attention_mask_BT}
@@ -72,13 +74,14 @@ def target_logits(
     else:
         wanted_BT = functional.pad(labels_BT[:, 1:] != IGNORED, (0, 1))
         targets_K = labels_BT[:, 1:][wanted_BT[:, :-1]]
-        shared = shared_prefix(batch) if share_prefix else 0
-        inputs["input_ids"] = batch.input_ids_BT[:, shared:]
-        if shared:
-            inputs["past_key_values"] = _run_prefix(forward or model, model, batch, shared)
-            wanted_BT = wanted_BT[:, shared:]
-    with _head_sees_only(model, wanted_BT):
-        logits_KV = (forward or model)(**inputs, use_cache="past_key_values" in inputs).logits[0]
+        if share_prefix and (length := shared_prefix(batch)):
+            past = _run_prefix(forward or model, model, batch, length)
+        shared = 0 if past is None else past.get_seq_length()
+        inputs["input_ids"], wanted_BT = batch.input_ids_BT[:, shared:], wanted_BT[:, shared:]
+    if past is not None:
+        inputs["past_key_values"] = past
+    with head_sees_only(model, wanted_BT):
+        logits_KV = (forward or model)(**inputs, use_cache=past is not None).logits[0]
     return logits_KV, targets_K
 
 
@@ -98,7 +101,7 @@ def shared_prefix(batch: Batch) -> int:
 def _run_prefix(forward: Forward, model: Any, batch: Batch, length: int) -> Any:
     """Return the keys and values of the shared prefix, once for each row; gradients flow back through them, summed."""
     ids_1T = batch.input_ids_BT[:1, :length]
-    with _head_sees_only(model, torch.zeros_like(ids_1T, dtype=torch.bool)):
+    with head_sees_only(model, torch.zeros_like(ids_1T, dtype=torch.bool)):
         cache = forward(input_ids=ids_1T, use_cache=True).past_key_values
     cache.batch_repeat_interleave(len(batch.input_ids_BT))
     return cache
@@ -128,7 +131,7 @@ def cross_entropy(logits_KV: Tensor, targets_K: Tensor, family: Family) -> Tenso
 
 
 @contextmanager
-def _head_sees_only(model: Any, wanted_BT: Tensor) -> Iterator[None]:
+def head_sees_only(model: Any, wanted_BT: Tensor) -> Iterator[None]:
     """Give the output embedding the wanted positions alone, as ``[1, K, d]``.
 
     Everything that an architecture does before or after its head still happens, on K positions in place of B x T.

@@ -6,7 +6,7 @@ read is told by `core.learning.reading`.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Final
@@ -19,6 +19,8 @@ from core.domain.metrics import EXACT_MATCH, OPTION_LIKELIHOOD, PERPLEXITY, TOKE
 from core.domain.statistics import Interval, Sample, interval
 from core.learning import answer_metrics, options
 from core.learning.answer_metrics import may_become, normalised
+from core.learning.batching import Pace, pace_of
+from core.learning.beginnings import Beginning, beginnings
 from core.learning.conversations import Conversation
 from core.learning.decoding import greedy_answers
 from core.learning.exchanges import Exchange, ExchangeEncoder, decoded_batches, forced_batches
@@ -33,6 +35,9 @@ _MAX_LOG_PERPLEXITY: Final = 700.0
 _MAX_OUTCOME: Final = 1e9
 # Digits that are kept of what a row came to.
 _DIGITS: Final = 4
+
+# From the numbers of rows that share a beginning, and its tokens, to places among those numbers that go together.
+_Batched = Callable[[Sequence[int], int], Iterator[list[int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +129,22 @@ class Scorer:
         """Return the greedy answer to each row's prompt; a little longer than the row's target at most."""
         return self._decoded(self._encoder.exchanges(rows))
 
-    def option_likelihoods(self, row: Row) -> Tensor:
+    @torch.inference_mode()
+    def option_likelihoods(self, rows: Sequence[Row]) -> list[Tensor]:
         """Return the summed log-probability ``[C]`` of each option's tokens as the answer, without an end token."""
-        return options.likelihoods(self.model, [self._choice(row)], self.family, pad=self._pad)[0]
+        choices = [self._choice(row) for row in rows]
+        found: dict[int, Tensor] = {}
+
+        def batched(numbers: Sequence[int], begun: int) -> Iterator[list[int]]:
+            group = [choices[number] for number in numbers]
+            return options.batches(group, self.batch_size, begun=begun, pace=self._pace)
+
+        prompts = [choice.prompt for choice in choices]
+        for beginning, batch in self._batches(prompts, batched, passes=options.PASSES):
+            group = [choices[number] for number in batch]
+            weighed = options.likelihoods(self.model, group, self.family, pad=self._pad, beginning=beginning)
+            found |= dict(zip(batch, weighed, strict=True))
+        return [found[number] for number in range(len(rows))]
 
     def _of_answers(self, rows: Sequence[Row | Conversation], metrics: Sequence[str]) -> dict[str, Score]:
         if not rows:
@@ -148,14 +166,10 @@ class Scorer:
         counted = [row for row in rows if row.options]
         if not counted:
             return Score(OPTION_LIKELIHOOD, Sample(()))
-        choices = [self._choice(row) for row in counted]
-        outcomes = [0.0] * len(counted)
-        for batch in options.batches(choices, self.batch_size):
-            found = options.likelihoods(self.model, [choices[number] for number in batch], self.family, pad=self._pad)
-            for number, likelihoods in zip(batch, found, strict=True):
-                chosen = (counted[number].options or ())[int(likelihoods.argmax())]
-                outcomes[number] = float(normalised(chosen) == normalised(counted[number].target))
-            self.pulse()
+        outcomes = [
+            answer_metrics.exact_match((row.options or ())[int(likelihoods.argmax())], row.target)
+            for row, likelihoods in zip(counted, self.option_likelihoods(counted), strict=True)
+        ]
         chance = fmean(1 / len(row.options or ()) for row in counted)
         return Score(OPTION_LIKELIHOOD, Sample(outcomes), chance)
 
@@ -177,22 +191,41 @@ class Scorer:
 
     def _foreseen(self, exchanges: Sequence[Exchange]) -> list[Foresight]:
         found: dict[int, Foresight] = {}
-        for batch in forced_batches(exchanges, self.batch_size):
-            seen = foresee(self.model, [exchanges[number] for number in batch], self.family, pad=self._pad)
+
+        def batched(numbers: Sequence[int], begun: int) -> Iterator[list[int]]:
+            group = [exchanges[number] for number in numbers]
+            return forced_batches(group, self.batch_size, begun=begun, pace=self._pace)
+
+        for beginning, batch in self._batches([each.prompt for each in exchanges], batched, passes=1):
+            group = [exchanges[number] for number in batch]
+            seen = foresee(self.model, group, self.family, pad=self._pad, beginning=beginning)
             found |= dict(zip(batch, seen, strict=True))
-            self.pulse()
         return [found[number] for number in range(len(exchanges))]
 
     def _decoded(self, exchanges: Sequence[Exchange]) -> list[str]:
         answers = [""] * len(exchanges)
         room = self.max_source_tokens + self.max_target_tokens
-        for batch in decoded_batches(exchanges, self.batch_size, room=room):
+
+        def batched(numbers: Sequence[int], _: int) -> Iterator[list[int]]:
+            return decoded_batches([exchanges[number] for number in numbers], self.batch_size, room=room)
+
+        # The first token of an answer comes with its prompt.
+        passes = max((each.limit for each in exchanges), default=1)
+        for beginning, batch in self._batches([each.prompt for each in exchanges], batched, passes=passes):
             group = [exchanges[number] for number in batch]
-            found = greedy_answers(self.model, self.tokenizer, group, self.family, pad=self._pad)
+            found = greedy_answers(self.model, self.tokenizer, group, self.family, pad=self._pad, beginning=beginning)
             for number, answer in zip(batch, found, strict=True):
                 answers[number] = answer
-            self.pulse()
         return answers
+
+    def _batches(
+        self, prompts: Sequence[list[int]], batched: _Batched, *, passes: int
+    ) -> Iterator[tuple[Beginning, list[int]]]:
+        """Yield what prompts begin with, run, and numbers of those that go on from it together."""
+        for beginning, numbers in beginnings(self.model, prompts, self.family, passes=passes):
+            for batch in batched(numbers, len(beginning.tokens)):
+                yield beginning, [numbers[place] for place in batch]
+                self.pulse()
 
     def _choice(self, row: Row) -> options.Choice:
         tokens = [encode_text(self.tokenizer, f" {option}") for option in row.options or ()]
@@ -207,6 +240,10 @@ class Scorer:
             max_source_tokens=self.max_source_tokens,
             max_target_tokens=self.max_target_tokens,
         )
+
+    @property
+    def _pace(self) -> Pace:
+        return pace_of(self.model.device.type)
 
     @property
     def _pad(self) -> int:

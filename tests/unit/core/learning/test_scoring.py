@@ -4,7 +4,6 @@ from typing import Any
 import torch
 
 from core.domain.metrics import EXACT_MATCH, OPTION_LIKELIHOOD, ROUGE_L, TOKEN_F1
-from core.learning import options
 from core.learning.rows import Row
 from core.learning.scoring import Scorer
 from core.weights.base import LoadedBase
@@ -54,7 +53,7 @@ def test_an_answer_is_read_a_little_further_than_its_target(loaded: LoadedBase) 
 def test_likelihoods_of_options_are_those_of_whole_sequences(loaded: LoadedBase) -> None:
     model, tokenizer = loaded.model, loaded.tokenizer
     with torch.no_grad():
-        got = scorer_of(loaded).option_likelihoods(CHOICES)
+        got = scorer_of(loaded).option_likelihoods([CHOICES])[0]
         prompt = encode_prompt(tokenizer, CHOICES.prompt, loaded.facts.family)
         expected = []
         for option in CHOICES.options or ():
@@ -71,28 +70,22 @@ def test_likelihoods_of_options_are_those_of_whole_sequences(loaded: LoadedBase)
 
 def test_likelihoods_do_not_depend_on_their_company(loaded: LoadedBase) -> None:
     others = [Row(prompt, " quill", CHOICES.options) for prompt in ("A", "My parcel has not", "Options: basalt " * 9)]
-    scorer = scorer_of(loaded, batch_size=8)
     rows = [*others, CHOICES, Row("Yes or no?", " yes", ("yes", "no"))]
-    choices = [scorer._choice(row) for row in rows]
-    with torch.no_grad():
-        together = options.likelihoods(loaded.model, choices, loaded.facts.family, pad=0)
-        for row, found in zip(rows, together, strict=True):
-            torch.testing.assert_close(found, scorer.option_likelihoods(row), rtol=1e-4, atol=1e-4)
+    scorer = scorer_of(loaded, batch_size=8)
+    for row, found in zip(rows, scorer.option_likelihoods(rows), strict=True):
+        torch.testing.assert_close(found, scorer.option_likelihoods([row])[0], rtol=1e-4, atol=1e-4)
 
 
 def test_more_options_than_one_pass_takes_are_weighed_in_pieces(loaded: LoadedBase) -> None:
     many = tuple(f"code {number}" for number in range(150))
-    scorer = scorer_of(loaded)
-    with torch.no_grad():
-        found = scorer.option_likelihoods(Row("Which code?", " code 7", many))
-        last = scorer.option_likelihoods(Row("Which code?", " code 7", many[140:]))
+    rows = [Row("Which code?", " code 7", many), Row("Which code?", " code 7", many[140:])]
+    found, last = scorer_of(loaded).option_likelihoods(rows)
     torch.testing.assert_close(found[140:], last, rtol=1e-4, atol=1e-4)
 
 
 def test_a_choice_is_the_likeliest_option_and_rows_without_options_do_not_count(loaded: LoadedBase) -> None:
     scorer = scorer_of(loaded)
-    with torch.no_grad():
-        best = int(scorer.option_likelihoods(CHOICES).argmax())
+    best = int(scorer.option_likelihoods([CHOICES])[0].argmax())
     options = CHOICES.options or ()
     rows = [Row(CHOICES.prompt, f" {option}", options) for option in options]
     score = scorer.score([*rows, ROWS[0]], OPTION_LIKELIHOOD)
