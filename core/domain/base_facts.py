@@ -17,6 +17,7 @@ class BaseFacts(BaseModel):
         context_tokens: the longest prompt and answer together.
         digest: over the tensors as stored.
         tokenizer_sha256: of the tokenizer's own JSON.
+        licence: as the model's maker states it; None where nobody recorded one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,3 +36,4 @@ class BaseFacts(BaseModel):
     end_token: str
     end_token_id: int
     chat_template: str | None
+    licence: str | None = None

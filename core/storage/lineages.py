@@ -3,6 +3,7 @@
 lineage.json              `core.domain.lineage.Lineage`
 versions/<number>/        the artefact as it was published, with its own manifest
 datasets/<sha256>         the files of rows
+README.md, …              of a version's export: the model card, the proof, the list of hashes
 manifest.json             written last: every file above by size and hash
 """
 
@@ -10,12 +11,13 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from core.domain import strict_json
 from core.domain.errors import ConflictError, CorruptError, InvalidError
+from core.domain.export_spec import PARITY_FILE, README_FILE, SUMS_FILE
 from core.domain.lineage import SCHEMA_VERSION, WITH_FILES, Lineage, VersionEntry, artefact_key
 from core.domain.manifest import Manifest
 from core.domain.ports import ArtefactStore, BlobStore
@@ -23,6 +25,7 @@ from core.storage import durable, manifests
 
 KIND: Final = "strata.lineage"
 DOCUMENT: Final = "lineage.json"
+_BESIDE: Final = frozenset({README_FILE, PARITY_FILE, SUMS_FILE})
 _VERSIONS: Final = "versions"
 _DATASETS: Final = "datasets"
 
@@ -55,10 +58,15 @@ def pack(folder: Path, lineage: Lineage, *, project_id: str, artefacts: Artefact
         if blobs is not None:
             _copy_datasets(blobs, lineage, folder=folder / _DATASETS)
         (folder / DOCUMENT).write_text(lineage.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        return manifests.seal(folder, {"kind": KIND, "schema_version": SCHEMA_VERSION, "name": lineage.model.name})
+        return manifests.seal(folder, body(lineage.model.name))
     except BaseException:
         durable.remove_tree(folder)
         raise
+
+
+def body(name: str) -> dict[str, Any]:
+    """Return what the manifest of a model's folder says beside its files."""
+    return {"kind": KIND, "schema_version": SCHEMA_VERSION, "name": name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +94,8 @@ def unpack(folder: Path) -> PackedLineage:
     Raises:
         CorruptError: a file is not what was written, is missing, or is none of its; the message names it.
     """
-    body = manifests.verify(folder)
-    if body.get("kind") != KIND or body.get("schema_version") != SCHEMA_VERSION:
+    said = manifests.verify(folder)
+    if said.get("kind") != KIND or said.get("schema_version") != SCHEMA_VERSION:
         raise CorruptError("the folder does not hold an exported model that is read here")
     packed = PackedLineage(folder, _document(folder))
     _require_files(packed, {file.name: file.sha256 for file in manifests.hash_files(folder)})
@@ -131,7 +139,7 @@ def _document(folder: Path) -> Lineage:
 
 def _require_files(packed: PackedLineage, hashes: dict[str, str]) -> None:
     """Check that the folder holds what the document speaks of, and nothing else."""
-    expected = {DOCUMENT}
+    expected = {DOCUMENT} | (_BESIDE & hashes.keys())
     for _, place in packed.artefacts():
         prefix = place.relative_to(packed.folder).as_posix()
         expected |= {f"{prefix}/{name}" for name in (manifests.NAME, *_artefact_files(place, prefix))}

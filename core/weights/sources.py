@@ -30,6 +30,8 @@ _FILES: Final = (
     "chat_template.jinja",
     "spiece.model",
     "tokenizer.model",
+    # Its front matter names the licence.
+    "README.md",
 )
 
 Origin = Mapping[str, str]

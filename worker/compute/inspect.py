@@ -16,7 +16,7 @@ from core.domain.job_folder import ErrorEvent, Event, ExitCode, JobFolder, Phase
 from core.domain.jobs import Phase
 from core.domain.trainer_spec import InspectSpec
 from core.storage import durable
-from core.weights import base, sources
+from core.weights import base, licences, sources
 from worker.compute import lifeline
 
 
@@ -44,9 +44,10 @@ def inspect(folder: JobFolder) -> None:
     """
     spec = InspectSpec.model_validate_json(folder.spec.read_bytes())
     _append(folder, PhaseEvent(phase=Phase.PREPARING))
-    loaded = base.load(sources.materialise(spec.source, Path(spec.target)))
+    place = sources.materialise(spec.source, Path(spec.target))
+    facts = base.load(place).facts.model_copy(update={"licence": licences.of(spec.source, place)})
     folder.out.mkdir(parents=True, exist_ok=True)
-    durable.write_bytes(folder.out / "facts.json", loaded.facts.model_dump_json(indent=1).encode())
+    durable.write_bytes(folder.out / "facts.json", facts.model_dump_json(indent=1).encode())
 
 
 def _verdict(error: Exception) -> tuple[ExitCode, ErrorEvent]:
