@@ -16,6 +16,8 @@ from typing import Any
 
 from core.domain.base_facts import BaseFacts
 from core.domain.errors import CorruptError
+from core.domain.export_spec import KIND, PARITY_FILE, README_FILE, ExportSpec
+from core.domain.exports import Parity
 from core.domain.job_folder import (
     CheckpointEvent,
     ErrorEvent,
@@ -28,7 +30,7 @@ from core.domain.job_folder import (
 from core.domain.jobs import Phase
 from core.domain.manifest import DeltaSummary, Manifest, ModuleSummary, Provenance
 from core.domain.trainer_spec import InspectSpec, RebuildSpec, TrainerSpec
-from core.storage import durable, manifests
+from core.storage import durable, lineages, manifests
 from worker.compute import lifeline
 
 MODULE = "model.layers.0.q_proj"
@@ -61,8 +63,7 @@ class FakeTrainer:
         self.spec = kind.model_validate_json(self.folder.spec.read_text())
 
     def say(self, event: Any) -> None:
-        with self.folder.events.open("a") as file:
-            file.write(event.model_dump_json() + "\n")
+        say(self.folder, event)
 
     def step(self, n: int, total: int) -> None:
         self.say(ProgressEvent(step=n, total_steps=total, eta_seconds=1.0, values={"loss": 1 / n}))
@@ -342,9 +343,51 @@ def inspect(root: Path) -> int:
     return ExitCode.OK
 
 
+def export(root: Path) -> int:
+    """Leaves the chain's deltas as one file, with a proof; slowly, if the version's last task is a brief one."""
+    folder = JobFolder(root)
+    spec = ExportSpec.model_validate_json(folder.spec.read_text())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.CANCELLED))
+    say(folder, PhaseEvent(phase=Phase.PREPARING))
+    if spec.card.tasks and spec.card.tasks[-1].name.startswith("brief"):
+        for n in range(1, 21):
+            say(folder, ProgressEvent(step=n, total_steps=20))
+            time.sleep(0.1)
+    if spec.card.tasks and spec.card.tasks[-1].name.startswith("odd"):
+        say(folder, ErrorEvent(code="parity_failed", detail="the export is not the version"))
+        return ExitCode.INVALID_SPEC
+    if spec.lineage is not None:
+        durable.copy_tree(root / spec.lineage, folder.out)
+    else:
+        folder.out.mkdir()
+        (folder.out / "deltas").write_bytes(
+            b"".join((root / link.folder / "delta.safetensors").read_bytes() for link in spec.chain)
+        )
+    proof = Parity(
+        version_digest=spec.version_digest,
+        same_tensors=True,
+        prompts=("?",),
+        max_abs_difference=0.0,
+        largest_logit=1.0,
+        tolerance=1e-4,
+        opened_by={},
+    )
+    (folder.out / PARITY_FILE).write_text(proof.model_dump_json())
+    (folder.out / README_FILE).write_text(f"# {spec.card.version}\n")
+    body = lineages.body(spec.card.model) if spec.lineage else {"kind": KIND}
+    manifests.seal(folder.out, body | {"export": spec.identity()})
+    return ExitCode.OK
+
+
+def say(folder: JobFolder, event: Any) -> None:
+    with folder.events.open("a") as file:
+        file.write(event.model_dump_json() + "\n")
+
+
 COMPUTATIONS = {
     "worker.compute.trainer": train,
     "worker.compute.rebuild": rebuild,
+    "worker.compute.export": export,
     "worker.compute.inspect": inspect,
 }
 

@@ -24,10 +24,13 @@ class ArtefactStore(Protocol):
         """Put the folder of ``key`` at ``target`` and verify every file against its manifest."""
 
     def delete(self, key: str) -> None:
+    def stream(self, key: str, name: str, *, first: int, last: int) -> Iterator[bytes]:
+        """Yield the bytes ``first`` to ``last``, both included, of one file of ``key``, in pieces."""
+
         """Remove ``key`` and all below it; no error when it is absent."""
 
     def stale(self, *, older_than_seconds: float) -> Iterator[str]:
-        """Yield the keys of versions, complete or not, that were not written to for so long."""
+        """Yield the keys of versions and exports, complete or not, that were not written to for so long."""
 
     def abort_uploads(self, *, older_than_seconds: float) -> Iterator[str]:
         """End what broke off in the middle of a file so long ago; yield a name for each, once its bytes are gone."""

@@ -5,11 +5,11 @@ from typing import Final
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Double, Index, Integer, String, Table, Text
 
 from core.registry.columns import id_column, project_column
-from core.registry.measure_tables import SCORE
+from core.registry.export_tables import EXPORT
 
 API_KEY: Final = Table(
     "api_key",
-    SCORE.metadata,
+    EXPORT.metadata,
     id_column(),
     project_column(),
     Column("name", String(64), nullable=False),
@@ -27,7 +27,7 @@ API_KEY: Final = Table(
 
 IDEMPOTENCY: Final = Table(
     "idempotency",
-    SCORE.metadata,
+    EXPORT.metadata,
     project_column(primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("route", String(255), nullable=False),
@@ -44,7 +44,7 @@ IDEMPOTENCY: Final = Table(
 
 TALLY: Final = Table(
     "tally",
-    SCORE.metadata,
+    EXPORT.metadata,
     Column("name", String(64), primary_key=True),
     # A JSON list: the values of the name's labels, of which there are few.
     Column("labels", String(255), primary_key=True),

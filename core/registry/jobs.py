@@ -112,6 +112,11 @@ def _listed(given: frozenset[str]) -> Select[Any]:
     return ROWS.where(*(JOB.c[name] == bindparam(name) for name in sorted(given)))
 
 
+def by_id(work: Work, job_ids: Collection[str]) -> dict[str, Job]:
+    """Return some jobs by their ids."""
+    return {row.id: built(row) for row in work.connection.execute(ROWS.where(JOB.c.id.in_(job_ids)))}
+
+
 def any_open(work: Work, *, model_id: str | None = None, task_id: str | None = None) -> bool:
     """Return whether a job of the model, or of the task, is not over."""
     scope = JOB.c.model_id == model_id if model_id is not None else JOB.c.task_id == task_id

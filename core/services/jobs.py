@@ -14,7 +14,7 @@ from core.registry import jobs as job_rows
 from core.registry import tasks as task_rows
 from core.registry.pages import Cursor, Order
 from core.registry.work import Work
-from core.services import base_models, quotas, rebuilds
+from core.services import base_models, exports, quotas, rebuilds
 from core.services.claims import (
     BeatAnswer,
     beat,
@@ -166,6 +166,8 @@ def retry(work: Work, *, project_id: str, job_id: str, dispatcher: Dispatcher) -
         return base_models.inspect(work, base_model_id=job.base_model_id, dispatcher=dispatcher, retry_of=job.id)
     if job.kind is JobKind.REBUILD:
         return rebuilds.again(work, job, dispatcher=dispatcher)
+    if job.kind is JobKind.EXPORT:
+        return exports.again(work, job, dispatcher=dispatcher)
     quotas.require_open_job(work, project_id=project_id)
     return _queue_again(work, job, dispatcher=dispatcher)
 

@@ -10,7 +10,7 @@ from core.registry import jobs, models
 from core.registry.work import Work
 
 # A name that looks like an id would make a reference mean two things.
-_ID_LIKE: Final = re.compile(r"(?:prj|base|mdl|data|task|job|ver)_")
+_ID_LIKE: Final = re.compile(r"(?:prj|base|mdl|data|task|job|ver|exp)_")
 
 
 def require_name(name: str, *, loc: tuple[str | int, ...] = ("name",)) -> str:

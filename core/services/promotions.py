@@ -47,7 +47,7 @@ def promote(work: Work, *, project_id: str, model: str, alias: str, promotion: P
     _require_expected(current, promotion.expected)
     target = _target(work, owner, current, promotion.version)
     if not is_ready(work, target):
-        raise ConflictError(f"the version cannot answer: {_why_not(target)}", code="wrong_state")
+        raise ConflictError(f"the version cannot answer: {why_not_ready(target)}", code="wrong_state")
     if current is not None and current.version_id == target.id:
         return current
     return aliases.point(work, name=alias, at=target, actor=work.actor, reason=promotion.reason)
@@ -97,7 +97,8 @@ def delete(work: Work, *, project_id: str, reference: str) -> Version:
     return version_rows.move(work, found, to=VersionState.DELETED, actor=work.actor, reason="deleted")
 
 
-def _why_not(version: Version) -> str:
+def why_not_ready(version: Version) -> str:
+    """Return in words why a version cannot answer, of one that cannot."""
     if version.state is VersionState.READY:
         return "a version of its chain is not ready"
     if version.state is VersionState.REJECTED:

@@ -19,6 +19,7 @@ from core.services.chains import is_ready
 
 _DELTA_FIGURES: Final = {"format", "nnz", "density", "size_bytes", "overlaps"}
 _KEY: Final = re.compile(r"versions/(?P<project>[^/]+)/(?P<model>[^/]+)/(?P<manifest>[0-9a-f]{64})\Z")
+_KEY_OF_A_MODEL: Final = re.compile(r"(?:versions|exports)/[^/]+/(?P<model>[^/]+)/[0-9a-f]{64}\Z")
 
 
 def publish(
@@ -67,8 +68,8 @@ def left_out_by(job: Job) -> tuple[str, ...]:
 
 
 def model_of(artefact: str) -> str | None:
-    """Return the id of the model whose version an artefact's key is made for; None for a key of another kind."""
-    key = _KEY.match(artefact)
+    """Return the id of the model whose version or export an artefact's key is made for; None for a key of another kind."""
+    key = _KEY_OF_A_MODEL.match(artefact)
     return key["model"] if key else None
 
 

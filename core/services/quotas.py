@@ -5,7 +5,7 @@ from typing import Final
 
 from core.domain.errors import QuotaError
 from core.domain.records import Project
-from core.registry import datasets, jobs, projects
+from core.registry import datasets, exports, jobs, projects
 from core.registry.work import Work
 
 # Jobs end by themselves; nobody's files do.
@@ -25,7 +25,7 @@ def use(work: Work, *, project_id: str) -> Use:
     """Return what the project holds now."""
     return Use(
         open_jobs=jobs.count_open(work, project_id=project_id),
-        bytes=datasets.total_bytes(work, project_id=project_id),
+        bytes=_kept_bytes(work, project_id),
     )
 
 
@@ -48,7 +48,7 @@ def require_open_job(work: Work, *, project_id: str) -> None:
 
 
 def require_bytes(work: Work, *, project_id: str, size_bytes: int) -> None:
-    """Check that a dataset of ``size_bytes`` more may be kept.
+    """Check that a dataset, or an export, of ``size_bytes`` more may be kept.
 
     Raises:
         QuotaError: ``too_many_bytes``.
@@ -57,13 +57,17 @@ def require_bytes(work: Work, *, project_id: str, size_bytes: int) -> None:
     if limit is None:
         return
     projects.lock(work, project_id)
-    used = datasets.total_bytes(work, project_id=project_id)
+    used = _kept_bytes(work, project_id)
     if used + size_bytes > limit:
         raise QuotaError(
-            f"the project's datasets take {used} of the {limit} bytes of its quota, and this one {size_bytes}",
+            f"the project's datasets and exports take {used} of the {limit} bytes of its quota, and this one {size_bytes}",
             code="too_many_bytes",
             retry_after_seconds=_BYTES_RETRY_SECONDS,
         )
+
+
+def _kept_bytes(work: Work, project_id: str) -> int:
+    return datasets.total_bytes(work, project_id=project_id) + exports.total_bytes(work, project_id=project_id)
 
 
 def _project(work: Work, project_id: str) -> Project:

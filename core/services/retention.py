@@ -7,7 +7,7 @@ from collections.abc import Collection
 from enum import StrEnum
 
 from core.domain.jobs import OPEN
-from core.registry import datasets, jobs, models, versions
+from core.registry import datasets, exports, jobs, models, versions
 from core.registry.work import Work
 from core.services.publication import model_of
 
@@ -21,8 +21,8 @@ class JobFolderUse(StrEnum):
 
 
 def unnamed_artefacts(work: Work, keys: Collection[str]) -> set[str]:
-    """Return those keys that no version of a living model needs, itself or in its chain."""
-    return set(keys) - versions.needed_artefacts(work)
+    """Return those keys that no version of a living model needs, itself or in its chain, and that no export has."""
+    return set(keys) - _needed(work)
 
 
 def unnamed_contents(work: Work, hashes: Collection[str]) -> set[str]:
@@ -39,7 +39,7 @@ def may_remove_artefact(work: Work, key: str) -> bool:
     model_id = model_of(key)
     if model_id is None or not models.lock_if_there(work, model_id):
         return True
-    return not jobs.any_running(work, model_id=model_id) and key not in versions.needed_artefacts(work)
+    return not jobs.any_running(work, model_id=model_id) and key not in _needed(work)
 
 
 def may_remove_content(work: Work, sha256: str) -> bool:
@@ -62,3 +62,7 @@ def uses_of_job_folders(work: Work, job_ids: Collection[str]) -> dict[str, JobFo
         return JobFolderUse.RECORDS if model_id is None or model_id in living else JobFolderUse.NOTHING
 
     return {job_id: use(job_id) for job_id in job_ids}
+
+
+def _needed(work: Work) -> set[str]:
+    return versions.needed_artefacts(work) | exports.needed_artefacts(work)

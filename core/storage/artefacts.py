@@ -1,4 +1,4 @@
-"""Published folders (versions) in a local folder: immutable, under server-minted keys, complete or absent."""
+"""Published folders (versions, exports) in a local folder: immutable, under server-minted keys, complete or absent."""
 
 import re
 import time
@@ -12,6 +12,9 @@ from core.storage import durable, manifests
 
 # Keys are minted by the server, e.g. versions/<project>/<model>/<manifest sha256>: plain parts, none hidden.
 _KEY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\Z")
+# What a key begins with: <kind>/<project>/<model>/<manifest sha256>.
+KINDS: Final = ("exports", "versions")
+PIECE_BYTES: Final = 1024 * 1024
 # Folders on their way in or out; what lies here for long was left by a crash.
 STAGING: Final = ".staging"
 
@@ -58,6 +61,17 @@ class LocalArtefactStore:
             raise MissingError("the version's artefact is not stored here", code="artefact_not_found")
         return place
 
+    def stream(self, key: str, name: str, *, first: int, last: int) -> Iterator[bytes]:
+        """Yield the bytes ``first`` to ``last``, both included, of one file of ``key``, in pieces.
+
+        Raises:
+            MissingError: there is no such file.
+        """
+        file = self.path(key) / name
+        if not file.is_file():
+            raise MissingError("the artefact's file is not stored here", code="artefact_not_found")
+        return _pieces(file, first=first, last=last)
+
     def delete(self, key: str) -> None:
         """Remove ``key`` and all below it; no error when it is absent."""
         place = self._place(key)
@@ -67,9 +81,9 @@ class LocalArtefactStore:
             durable.remove_tree(doomed)
 
     def stale(self, *, older_than_seconds: float) -> Iterator[str]:
-        """Yield the keys of versions that were not written to for so long."""
+        """Yield the keys of versions and exports that were not written to for so long."""
         latest = time.time() - older_than_seconds
-        for place in sorted(self._root.glob("versions/*/*/*")):
+        for place in sorted(place for kind in KINDS for place in self._root.glob(f"{kind}/*/*/*")):
             if place.is_dir() and place.stat().st_mtime <= latest:
                 yield place.relative_to(self._root).as_posix()
 
@@ -97,6 +111,15 @@ class LocalArtefactStore:
 
     def _place(self, key: str) -> Path:
         return self._root / require_key(key)
+
+
+def _pieces(file: Path, *, first: int, last: int) -> Iterator[bytes]:
+    left = last - first + 1
+    with file.open("rb") as content:
+        content.seek(first)
+        while left > 0 and (piece := content.read(min(left, PIECE_BYTES))):
+            left -= len(piece)
+            yield piece
 
 
 def require_key(key: str) -> str:

@@ -7,7 +7,7 @@ the same as on disk: its manifest is written last and removed first.
 import hashlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -15,12 +15,12 @@ from typing import Any, Final, Self
 from core.domain.errors import CorruptError, MissingError, UnavailableError
 from core.domain.identifiers import new_id
 from core.storage import durable, manifests
-from core.storage.artefacts import require_key
+from core.storage.artefacts import KINDS, PIECE_BYTES, require_key
 from core.storage.blobs import LocalBlobStore
 
 _MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
-# versions/<project>/<model>/<manifest sha256>
-_VERSION_PARTS: Final = 4
+# <kind>/<project>/<model>/<manifest sha256>
+_KEY_PARTS: Final = 4
 # What one call may delete, by S3's own rule.
 _DELETED_AT_ONCE: Final = 1000
 
@@ -69,6 +69,16 @@ class Bucket:
         with _translated():
             self.client.download_file(self.name, self.prefix + key, str(target))
 
+    def stream(self, key: str, *, first: int, last: int) -> Iterator[bytes]:
+        """Yield the bytes ``first`` to ``last``, both included, of the object of ``key``, in pieces.
+
+        Raises:
+            MissingError: there is none.
+        """
+        with _translated():
+            found = self.client.get_object(Bucket=self.name, Key=self.prefix + key, Range=f"bytes={first}-{last}")
+        return _pieces(found["Body"])
+
     def keys(self, below: str) -> Iterator[str]:
         """Yield the keys that begin with ``below``, without the installation's prefix."""
         yield from (key for key, _ in self.written(below))
@@ -98,6 +108,11 @@ class Bucket:
         with _translated():
             for page in self.client.get_paginator(operation).paginate(Bucket=self.name, Prefix=prefix):
                 yield from page.get(member, ())
+
+
+def _pieces(body: Any) -> Iterator[bytes]:
+    with _translated(), closing(body):
+        yield from body.iter_chunks(PIECE_BYTES)
 
 
 @contextmanager
@@ -163,6 +178,14 @@ class S3ArtefactStore:
                 raise CorruptError(f"the artefact's file {name!r} is missing") from error
         manifests.verify(target)
 
+    def stream(self, key: str, name: str, *, first: int, last: int) -> Iterator[bytes]:
+        """Yield the bytes ``first`` to ``last``, both included, of one file of ``key``, in pieces.
+
+        Raises:
+            MissingError: there is no such file.
+        """
+        return self._bucket.stream(_object(key, name), first=first, last=last)
+
     def delete(self, key: str) -> None:
         """Remove ``key`` and all below it; no error when it is absent."""
         below = f"{_object(key, '')}"
@@ -172,11 +195,11 @@ class S3ArtefactStore:
         self._bucket.delete(found)
 
     def stale(self, *, older_than_seconds: float) -> Iterator[str]:
-        """Yield the keys of versions of which no object was written for so long."""
+        """Yield the keys of versions and exports of which no object was written for so long."""
         written: dict[str, float] = {}
-        for name, at in self._bucket.written("artefacts/versions/"):
+        for name, at in (entry for kind in KINDS for entry in self._bucket.written(f"artefacts/{kind}/")):
             # Of a version's files some lie in folders of its own.
-            key = "/".join(name.split("/")[1 : 1 + _VERSION_PARTS])
+            key = "/".join(name.split("/")[1 : 1 + _KEY_PARTS])
             written[key] = max(at, written.get(key, 0.0))
         latest = time.time() - older_than_seconds
         yield from sorted(key for key, at in written.items() if at <= latest)

@@ -48,6 +48,9 @@ class EventLog:
                 self.file.flush()
 
 
+# Of what an error says of itself, that is told which says more than the exit code.
+_TELLING: Final = frozenset({"parity_failed", "unsupported_export"})
+
 Stopping = Callable[[], bool]
 Computation = Callable[[JobFolder, EventLog, Stopping], None]
 
@@ -72,7 +75,7 @@ def run(compute: Computation, arguments: list[str]) -> int:
             if code is None:
                 raise
             traceback.print_exc()
-            report(ErrorEvent(code=code.name.lower(), detail=_detail(code, error)))
+            report(ErrorEvent(code=_code(code, error), detail=_detail(code, error)))
             return code
     return ExitCode.OK
 
@@ -101,6 +104,10 @@ def _learn(folder: JobFolder, report: EventLog, stopping: Stopping) -> None:
     from core.learning.task_run import TaskRun
 
     TaskRun.open(spec, folder, report=report, stopping=stopping).run()
+
+
+def _code(code: ExitCode, error: BaseException) -> str:
+    return error.code if isinstance(error, InvalidError) and error.code in _TELLING else code.name.lower()
 
 
 def _detail(code: ExitCode, error: BaseException) -> str:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.domain.base_facts import BaseFacts
+from core.domain.exports import ExportedFile, Parity
 from core.domain.job_folder import Event, ScoreEvent
 from core.domain.manifest import Manifest
 from core.domain.records import Job
 from core.services.claims import BeatAnswer
+from core.services.export_plans import ExportPlan
 from core.services.rebuild_plans import RebuildPlan
 from core.services.trainer_specs import StagingPlan
 
@@ -67,6 +69,9 @@ class Desk(Protocol):
     def rebuild_plan(self, claim: Claim) -> RebuildPlan:
         """Return what a `rebuild` job needs in its folder."""
 
+    def export_plan(self, claim: Claim) -> ExportPlan:
+        """Return what an `export` job needs in its folder."""
+
     def base_source(self, claim: Claim) -> tuple[str, str]:
         """Return name and source of the base model that an `inspect` job reads."""
 
@@ -75,6 +80,15 @@ class Desk(Protocol):
 
         Raises:
             ConflictError: cancelling was asked for first, or the parent is no longer ready.
+        """
+
+    def complete_export(
+        self, claim: Claim, *, manifest_sha256: str, files: Sequence[ExportedFile], parity: Parity
+    ) -> None:
+        """Finish an `export` job, whose folder lies in the store already.
+
+        Raises:
+            ConflictError: cancelling was asked for first, or the version is no longer ready.
         """
 
     def record_facts(self, claim: Claim, *, facts: BaseFacts, path: str) -> None:

@@ -6,6 +6,7 @@ from core.domain.job_folder import JobFolder, ScoreEvent
 from core.domain.jobs import JobKind
 from worker.control.context import WorkerContext
 from worker.control.desk import Claim
+from worker.control.export_jobs import ExportJobs
 from worker.control.heart import Heart
 from worker.control.inspect_jobs import InspectJobs
 from worker.control.rebuild_jobs import RebuildJobs
@@ -41,5 +42,6 @@ class Kind(Protocol):
 KINDS: Final[dict[JobKind, Kind]] = {
     JobKind.TRAIN: TrainJobs(),
     JobKind.REBUILD: RebuildJobs(),
+    JobKind.EXPORT: ExportJobs(),
     JobKind.INSPECT: InspectJobs(),
 }

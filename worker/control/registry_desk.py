@@ -3,11 +3,22 @@
 from collections.abc import Sequence
 
 from core.domain.base_facts import BaseFacts
+from core.domain.exports import ExportedFile, Parity
 from core.domain.job_folder import Event, ScoreEvent
 from core.domain.manifest import Manifest
 from core.registry.work import Registry
-from core.services import base_models, claims, idempotency, rebuild_plans, trainer_specs, versions
+from core.services import (
+    base_models,
+    claims,
+    export_plans,
+    export_publication,
+    idempotency,
+    rebuild_plans,
+    trainer_specs,
+    versions,
+)
 from core.services.claims import BeatAnswer
+from core.services.export_plans import ExportPlan
 from core.services.rebuild_plans import RebuildPlan
 from core.services.trainer_specs import StagingPlan
 from worker.control.desk import Claim
@@ -87,6 +98,11 @@ class RegistryDesk:
         with self._registry.read() as work:
             return rebuild_plans.build(work, job=claim.job)
 
+    def export_plan(self, claim: Claim) -> ExportPlan:
+        """Return what an `export` job needs in its folder."""
+        with self._registry.read() as work:
+            return export_plans.build(work, job=claim.job)
+
     def base_source(self, claim: Claim) -> tuple[str, str]:
         """Return name and source of the base model that an `inspect` job reads."""
         with self._registry.read() as work:
@@ -103,6 +119,20 @@ class RegistryDesk:
                 manifest=manifest,
                 scores=scores,
                 artefact=artefact,
+            )
+
+    def complete_export(
+        self, claim: Claim, *, manifest_sha256: str, files: Sequence[ExportedFile], parity: Parity
+    ) -> None:
+        """Finish an `export` job, whose folder lies in the store already."""
+        with self._registry.write() as work:
+            export_publication.complete(
+                work,
+                job_id=claim.job.id,
+                fence=claim.fence,
+                manifest_sha256=manifest_sha256,
+                files=files,
+                parity=parity,
             )
 
     def record_facts(self, claim: Claim, *, facts: BaseFacts, path: str) -> None:

@@ -108,6 +108,18 @@ def test_what_was_not_written_to_for_long_is_told_complete_or_not(
     assert list(bucket.keys("")) == []
 
 
+def test_a_part_of_a_file_is_streamed(store: S3ArtefactStore, folder: Path) -> None:
+    (folder / "adapter" / "config.json").write_text('{"r": 8}')
+    manifests.seal(folder, {"schema_version": 1})
+    store.publish(folder, key=KEY.replace("versions", "exports"))
+    key = KEY.replace("versions", "exports")
+    assert b"".join(store.stream(key, "adapter/config.json", first=2, last=4)) == b'r":'
+    assert len(b"".join(store.stream(key, "delta.safetensors", first=0, last=999))) == 1000
+    with pytest.raises(MissingError):
+        store.stream(key, "nothing", first=0, last=1)
+    assert list(store.stale(older_than_seconds=0)) == [key]
+
+
 def test_uploads_that_broke_off_in_the_middle_of_a_file_are_ended(store: S3ArtefactStore, bucket: Bucket) -> None:
     begun = {"Bucket": bucket.name, "Key": f"{bucket.prefix}artefacts/{KEY}/delta.safetensors"}
     upload = bucket.client.create_multipart_upload(**begun)["UploadId"]

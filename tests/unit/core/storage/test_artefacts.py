@@ -85,3 +85,15 @@ def test_deleting_removes_and_deleting_again_is_no_error(store: LocalArtefactSto
 def test_a_key_that_is_a_path_is_refused(store: LocalArtefactStore, key: str) -> None:
     with pytest.raises(ValueError, match="not a key"):
         store.delete(key)
+
+
+def test_a_part_of_a_file_is_streamed(store: LocalArtefactStore, folder: Path) -> None:
+    (folder / "delta.safetensors").write_bytes(bytes(range(200)) * 10_000)
+    manifests.seal(folder, {"schema_version": 1})
+    store.publish(folder, key=KEY)
+    content = (folder / "delta.safetensors").read_bytes()
+    assert b"".join(store.stream(KEY, "delta.safetensors", first=7, last=1_999_999)) == content[7:]
+    assert b"".join(store.stream(KEY, "delta.safetensors", first=5, last=5)) == content[5:6]
+    for key, name in ((KEY, "nothing"), (KEY.replace("versions", "exports"), "delta.safetensors")):
+        with pytest.raises(MissingError):
+            store.stream(key, name, first=0, last=1)
