@@ -33,6 +33,7 @@ def build(settings: Settings) -> FastAPI:
         registry=registry,
         blobs=opening.blob_store(settings.blobs_dir, **settings.storage),
         dispatcher=dispatcher,
+        artefacts=opening.artefact_store(settings.artefacts_dir, **settings.storage),
         generator=engine,
         at_shutdown=(close_dispatcher, engine.close, registry.close),
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from core.domain.ports import BlobStore, Dispatcher, Generator
+from core.domain.ports import ArtefactStore, BlobStore, Dispatcher, Generator
 from core.registry.work import Registry
 from core.settings import Settings
 
@@ -23,6 +23,7 @@ class Context:
     settings: Settings
     registry: Registry
     blobs: BlobStore
+    artefacts: ArtefactStore
     dispatcher: Dispatcher
     generator: Generator
     heartbeat_seconds: float = HEARTBEAT_SECONDS

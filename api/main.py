@@ -17,10 +17,11 @@ from api.middleware import Doorkeeper
 from api.routes.catalogue import ROUTERS
 from api.schemas.problem import Problem
 from api.security import Security
-from core.domain.ports import BlobStore, Dispatcher, Generator
+from core.domain.ports import ArtefactStore, BlobStore, Dispatcher, Generator
 from core.registry.work import Registry
 from core.services import projects
 from core.settings import Settings
+from core.storage import opening
 
 MAX_GENERATIONS: Final = 64
 _ERRORS: Final[dict[int | str, dict[str, Any]]] = {
@@ -29,11 +30,27 @@ _ERRORS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def create_app(
-    settings: Settings, *, registry: Registry, blobs: BlobStore, dispatcher: Dispatcher, generator: Generator
+def create_app(  # noqa: PLR0913 - one argument a port
+    settings: Settings,
+    *,
+    registry: Registry,
+    blobs: BlobStore,
+    dispatcher: Dispatcher,
+    generator: Generator,
+    artefacts: ArtefactStore | None = None,
 ) -> FastAPI:
-    """Return the API over these ports. The registry's schema must be in place before the first request."""
-    context = Context(settings=settings, registry=registry, blobs=blobs, dispatcher=dispatcher, generator=generator)
+    """Return the API over these ports. The registry's schema must be in place before the first request.
+
+    Without ``artefacts`` it is the store that the settings name.
+    """
+    context = Context(
+        settings=settings,
+        registry=registry,
+        blobs=blobs,
+        artefacts=artefacts or opening.artefact_store(settings.artefacts_dir, **settings.storage),
+        dispatcher=dispatcher,
+        generator=generator,
+    )
     return assemble(context)
 
 

@@ -19,6 +19,7 @@ from api import errors, scopes
 from api.openai.chat import ChatCompletionRequest
 from api.openai.completions import CompletionRequest
 from api.openai.fine_tuning import FineTuningJobRequest
+from api.schemas.exports import ExportRequest
 from api.schemas.generation import GenerationRequest
 from api.schemas.keys import KeyRequest, ProjectRequest
 from api.schemas.models import BaseModelRequest, ModelChanges, ModelRequest
@@ -32,6 +33,7 @@ _BODIES: Final = (
     BaseModelRequest,
     ChatCompletionRequest,
     CompletionRequest,
+    ExportRequest,
     FineTuningJobRequest,
     GenerationRequest,
     KeyRequest,

@@ -40,7 +40,9 @@ class Security:
             ForbiddenError: the key lacks the route's scope.
             QuotaError: the project calls too often.
         """
-        route = f"{request.method} {request.scope['route'].path}"
+        # HEAD is GET without the body; a route's path is told without how its parts are matched.
+        method = "GET" if request.method == "HEAD" else request.method
+        route = f"{method} {request.scope['route'].path_format}"
         scope = needed(route)
         if scope is None or (route == _METRICS and self._is_scraper(request.headers)):
             return None

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import built_exports
 import stage
 from doors import Door, labelled
 
@@ -79,6 +80,15 @@ def line_up(tenant: Tenant, things: dict[str, str]) -> dict[str, str]:
     name = f"{things['model_name']}-next"
     waiting = tenant.post_task(model=things["model"], name=name, dataset_id=things["dataset"]).json()
     return {**things, "waiting_job": waiting["id"]}
+
+
+def export(tenant: Tenant, things: dict[str, str]) -> dict[str, str]:
+    """Give the project an export that is built; return all that can be asked for. No job may wait, as in `furnish`."""
+    made = tenant.ok("POST", f"/v1/versions/{things['version']}/exports", json={"format": "merged"})
+    file = f"{things['model_name']}.md"
+    content = {file: b"# A model\n"}
+    built_exports.build(tenant.door.registry, tenant.door.settings.artefacts_dir, contents=content)
+    return {**things, "export": made["id"], "file": file}
 
 
 def document() -> dict[str, Any]:

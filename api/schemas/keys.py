@@ -50,7 +50,9 @@ class ProjectRequest(Request):
     """Change a project's quotas; what is left out stays, null lifts a limit."""
 
     max_open_jobs: _Count | None = None
-    max_bytes: Annotated[int, Field(ge=0, le=_MAX_BYTES)] | None = Field(default=None, description="Of its datasets.")
+    max_bytes: Annotated[int, Field(ge=0, le=_MAX_BYTES)] | None = Field(
+        default=None, description="Of its datasets and exports."
+    )
     max_requests_per_minute: _Count | None = Field(
         default=None, description="Counted in each API process, for calls with a key."
     )

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from doors import Door
 from sqlalchemy import select
-from tenants import Tenant, document, furnish, line_up, tenant
+from tenants import Tenant, document, export, furnish, line_up, tenant
 
 from core.registry import access_tables
 
@@ -26,6 +26,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "key_id": ("key",),
     "project_id": ("project",),
     "alias": ("alias",),
+    "export_id": ("export",),
+    "file": ("file",),
 }
 OF_THE_INSTALLATION = {"name"}
 # Bodies that would be right if the path were: else a refused body would hide what the path says.
@@ -35,6 +37,7 @@ BODIES: dict[str, Any] = {
     "PUT /v1/models/{model}/aliases/{alias}": {"version": "0"},
     "POST /v1/models/{model}/rollback": {"version": "0"},
     "POST /v1/models/{model}/versions": {"leave_out": ["letters"]},
+    "POST /v1/versions/{version}/exports": {"format": "merged"},
 }
 REQUEST_ID = {"X-Request-Id": "req-of-the-test"}
 Answer = tuple[int, str, dict[str, str]]
@@ -48,6 +51,10 @@ def home(door: Door) -> Tenant:
 @pytest.fixture
 def abroad(door: Door) -> Tenant:
     return tenant(door, "abroad")
+
+
+def furnished(who: Tenant, word: str) -> dict[str, str]:
+    return export(who, furnish(who, word))
 
 
 def names(things: dict[str, str]) -> dict[str, str]:
@@ -115,7 +122,7 @@ def test_every_part_of_a_path_and_every_body_is_known_to_this_matrix() -> None:
 def test_another_projects_things_answer_like_things_that_are_not_there(
     door: Door, home: Tenant, abroad: Tenant
 ) -> None:
-    own, foreign = names(furnish(home, HOME)), names(line_up(abroad, furnish(abroad, CANARY)))
+    own, foreign = names(furnished(home, HOME)), names(line_up(abroad, furnished(abroad, CANARY)))
     before = rows_of(door, abroad.project_id)
     differing, told = [], 0
     for method, path, parameters in operations():
@@ -134,12 +141,12 @@ def test_another_projects_things_answer_like_things_that_are_not_there(
 
 
 def test_deleted_things_answer_like_things_that_are_not_there(home: Tenant) -> None:
-    gone = names(furnish(home, HOME))
+    gone = names(furnished(home, HOME))
     lone = home.upload(label="lone", start=500)
     for path in (f"/v1/models/{gone['model']}", f"/v1/datasets/{lone['id']}", f"/v1/keys/{gone['key']}"):
         home.ok("DELETE", path)
     gone["dataset"] = lone["id"]
-    deleted = {"model", "model_name", "version", "numbered", "aliased", "dataset", "key"}
+    deleted = {"model", "model_name", "version", "numbered", "aliased", "dataset", "key", "export"}
     differing = []
     for method, path, (owner, *inner) in operations():
         for kind in deleted.intersection(KINDS[owner]):
@@ -181,7 +188,7 @@ def references(things: dict[str, str], own: dict[str, str]) -> Iterator[tuple[st
 
 
 def test_a_foreign_thing_in_a_body_or_a_query_is_not_there_either(home: Tenant, abroad: Tenant) -> None:
-    own, foreign = names(furnish(home, HOME)), names(furnish(abroad, CANARY))
+    own, foreign = names(furnished(home, HOME)), names(furnished(abroad, CANARY))
     nowhere = {kind: random_like(value) for kind, value in foreign.items()}
     for there, elsewhere in zip(references(foreign, own), references(nowhere, own), strict=True):
         answers = [home.call(method, path, headers=REQUEST_ID, **body) for method, path, body in (there, elsewhere)]
@@ -199,8 +206,8 @@ def test_a_project_that_a_request_names_is_not_the_callers(home: Tenant, abroad:
 
 
 def test_no_list_holds_anything_of_another_project(home: Tenant, abroad: Tenant) -> None:
-    own = names(furnish(home, HOME))
-    foreign = furnish(abroad, CANARY)
+    own = names(furnished(home, HOME))
+    foreign = furnished(abroad, CANARY)
     asked = 0
     for path, methods in document()["paths"].items():
         if "get" not in methods or path in {"/healthz", "/readyz", "/metrics"}:
