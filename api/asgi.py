@@ -6,8 +6,8 @@ from typing import Final
 from fastapi import FastAPI
 
 from api.context import Context
-from api.engine_client import EngineClient
 from api.main import assemble
+from core.backends import assembly
 from core.dispatch.local import LocalDispatcher
 from core.domain.ports import Dispatcher
 from core.registry.work import Registry
@@ -23,10 +23,11 @@ def build(settings: Settings) -> FastAPI:
     """Return the application that ``settings`` describe; nothing is opened before the first request."""
     registry = Registry(settings.database_url, patience_seconds=REGISTRY_PATIENCE_SECONDS)
     dispatcher, close_dispatcher = _dispatcher(settings)
-    engine = EngineClient(
-        settings.engine_address,
-        secret=settings.engine_secret.get_secret_value() if settings.engine_secret else None,
+    backends = assembly.pool(
+        settings.all_backends,
+        engine_secret=settings.engine_secret,
         timeout_seconds=settings.engine_timeout_seconds,
+        poll_seconds=settings.poll_seconds,
     )
     context = Context(
         settings=settings,
@@ -34,8 +35,8 @@ def build(settings: Settings) -> FastAPI:
         blobs=opening.blob_store(settings.blobs_dir, **settings.storage),
         dispatcher=dispatcher,
         artefacts=opening.artefact_store(settings.artefacts_dir, **settings.storage),
-        generator=engine,
-        at_shutdown=(close_dispatcher, engine.close, registry.close),
+        generator=backends,
+        at_shutdown=(close_dispatcher, backends.close, registry.close),
     )
     return assemble(context)
 

@@ -88,6 +88,7 @@ CODES: Final[dict[str, Code]] = {
     "base_model_not_ready": Code(425, "The base model has not been inspected yet"),
     "rate_limited": Code(429, "The project calls too often"),
     "too_many_open_jobs": Code(429, "The project has as many open jobs as it may"),
+    "too_many_generations": Code(429, "The project has as many answers under way as it may"),
     "too_many_bytes": Code(429, "The project keeps as many bytes as it may"),
     "internal_error": Code(500, "The service failed"),
     "generation_failed": Code(503, "The engine could not compute the answer"),

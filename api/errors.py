@@ -17,7 +17,7 @@ from starlette.routing import Route
 from api import answer_headers
 from api.error_codes import CODE_OF_STATUS, CODES
 from api.schemas.problem import OpenAIError, Problem, ProblemPlace
-from core.domain.errors import InvalidError, MalformedError, Place, QuotaError, StrataError
+from core.domain.errors import InvalidError, MalformedError, Place, QuotaError, StrataError, UnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -115,8 +115,13 @@ def _on_domain_error(request: Request, error: Exception) -> Response:
         raise error
     if CODES.get(error.code, CODES[error.default_code]).status >= _SERVER_FAULT:
         log.warning("request.failed", request_id=request.state.request_id, code=error.code, detail=error.detail)
-    headers = {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, QuotaError) else None
-    return _answer(request, error, headers=headers)
+    return _answer(request, error, headers=_when_again(error))
+
+
+def _when_again(error: StrataError) -> dict[str, str] | None:
+    """Return the header that says when asking again may make sense, where the error knows."""
+    seconds = error.retry_after_seconds if isinstance(error, QuotaError | UnavailableError) else None
+    return None if seconds is None else {"Retry-After": str(seconds)}
 
 
 def _on_validation_error(request: Request, error: Exception) -> Response:

@@ -8,9 +8,10 @@ from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from api.backend_exposition import BackendCollector
 from api.context import Context
 from api.metering import Meters
-from core.domain.errors import StrataError, UnavailableError
+from core.domain.errors import UnavailableError
 from core.services import telemetry
 from core.services.telemetry import Counts, Telemetry, Training
 from core.storage import space
@@ -76,22 +77,7 @@ class ServiceCollector(Collector):
 
 def render(context: Context, meters: Meters) -> bytes:
     """Return everything in Prometheus' text format."""
-    up = GaugeMetricFamily("strata_engine_up", "Whether the engine answered this scrape.")
-    try:
-        engine = context.generator.metrics()
-    except StrataError:
-        engine = ""
-    up.add_metric((), float(bool(engine)))
-    return generate_latest(meters.registry) + generate_latest(_Fixed(up)) + engine.encode()
-
-
-class _Fixed(Collector):
-    def __init__(self, metric: Metric) -> None:
-        self._metric = metric
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the one family."""
-        yield self._metric
+    return generate_latest(meters.registry) + generate_latest(BackendCollector(context.generator))
 
 
 def _queue(found: Telemetry | None) -> Iterator[Metric]:

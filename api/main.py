@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any, Final
 
-from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI
 
 from api import documentation, errors, multipart, openapi
@@ -12,6 +11,7 @@ from api.context import Context
 from api.dependencies import caller, single_query_values
 from api.exposition import ServiceCollector
 from api.gate import Gate
+from api.generation_room import GenerationRoom
 from api.metering import Metering, Meters
 from api.middleware import Doorkeeper
 from api.routes.catalogue import ROUTERS
@@ -23,7 +23,6 @@ from core.services import projects
 from core.settings import Settings
 from core.storage import opening
 
-MAX_GENERATIONS: Final = 64
 _ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     "4XX": {"description": "The request is at fault.", "content": {errors.MEDIA_TYPE: {}}, "model": Problem},
     "5XX": {"description": "The service is at fault.", "content": {errors.MEDIA_TYPE: {}}, "model": Problem},
@@ -74,7 +73,7 @@ def assemble(context: Context) -> FastAPI:
     app.state.gate = gate
     app.state.security = Security(context, gate)
     app.state.routers = ROUTERS
-    app.state.generation_limiter = CapacityLimiter(MAX_GENERATIONS)
+    app.state.generation_room = GenerationRoom(project_most=context.settings.project_max_generations)
     errors.install(app)
     app.add_middleware(Doorkeeper, gate=gate)
     app.state.meters = Meters()

@@ -28,7 +28,6 @@ def parts(context: Context) -> dict[str, str]:
         "registry": _registry,
         "schema": _schema,
         "storage": _storage,
-        "engine": lambda known: known.generator.check(),
     }
     found = {"api": OK}
     for part, check in asked.items():
@@ -42,7 +41,14 @@ def parts(context: Context) -> dict[str, str]:
             found[part] = error.code
         else:
             found[part] = OK
-    return found
+    return found | _engines(context)
+
+
+def _engines(context: Context) -> dict[str, str]:
+    """Return whether anybody answers, and where there are several, how each of them is."""
+    each = {name: standing.fault or OK for name, standing in context.generator.standings().items()}
+    told = {"engine": OK if OK in each.values() else next(iter(each.values()))}
+    return told if len(each) == 1 else told | {f"engine {name}": fault for name, fault in each.items()}
 
 
 def _registry(context: Context) -> None:

@@ -7,6 +7,9 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.domain import backends as backend_entries
+from core.domain.backends import BackendEntry, EngineEntry, VllmFleet
+
 GIB = 1024**3
 MIB = 1024**2
 
@@ -32,6 +35,7 @@ class Settings(BaseSettings):
         frozen=True,
         extra="ignore",
         env_ignore_empty=True,
+        hide_input_in_errors=True,
         secrets_dir=_secrets_dir(),
     )
 
@@ -93,6 +97,11 @@ class Settings(BaseSettings):
     )
     upload_max_bytes: int = Field(default=512 * MIB, gt=0, description="Largest accepted upload, in bytes.")
     max_rows: int = Field(default=1_000_000, gt=0, description="Most rows of one dataset.")
+    project_max_generations: int = Field(
+        default=64,
+        ge=0,
+        description="Answers that one project may have under way in each API process, where its quota says nothing.",
+    )
     task_memory_bytes: int = Field(
         default=256 * GIB,
         gt=0,
@@ -188,6 +197,17 @@ class Settings(BaseSettings):
         description="Free space that must remain in the data folder beyond what a job is estimated to write.",
     )
 
+    # Who answers.
+    backends: tuple[BackendEntry, ...] = Field(
+        default=(),
+        description="Engines and OpenAI-compatible servers behind the API, as a JSON list (how-to/use-several-engines); "
+        "empty means the engine at engine_address.",
+    )
+    vllm: VllmFleet | None = Field(
+        default=None,
+        description="vLLM servers that follow an alias, as JSON (how-to/serve-with-vllm); for worker.compute.vllm.",
+    )
+
     # The engine.
     engine_address: str = Field(
         default="",
@@ -233,6 +253,21 @@ class Settings(BaseSettings):
         if self.lease_seconds < 4 * self.beat_seconds:
             raise ValueError("lease_seconds must be at least four times beat_seconds")
         return self
+
+    @model_validator(mode="after")
+    def _check_backends(self) -> Self:
+        backend_entries.require_consistent(self.backends, has_secret=self.engine_secret is not None)
+        return self
+
+    @property
+    def all_backends(self) -> tuple[BackendEntry, ...]:
+        """Who answers: those that are set, or else the one engine."""
+        return self.backends or (EngineEntry(kind="engine", name="engine", address=self.engine_address),)
+
+    @property
+    def engine_addresses(self) -> tuple[str, ...]:
+        """Where engines are told of new versions."""
+        return tuple(entry.address for entry in self.all_backends if isinstance(entry, EngineEntry))
 
     @property
     def storage(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What tests of the API hold in their hands."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy import event as sql_event
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
+from core.domain.backends import Pieces, Question, Standing
 from core.domain.errors import StrataError
 from core.registry import access_tables
 from core.registry.work import Registry
@@ -29,14 +30,14 @@ class Echo:
         self.breaks_after: int | None = None
         self.closed = False
 
-    def generate(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._take(request)
-        return self._answer(str(request.get("prompt")), "stop") | {"usage": {"prompt_tokens": 3}}
+    def generate(self, question: Question) -> dict[str, Any]:
+        self._take(question.request)
+        return self._answer(str(question.request.get("prompt")), "stop") | {"usage": {"prompt_tokens": 3}}
 
-    def stream(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        self._take(request)
+    def stream(self, question: Question) -> Pieces:
+        self._take(question.request)
         try:
-            for n, word in enumerate(str(request.get("prompt")).split()):
+            for n, word in enumerate(str(question.request.get("prompt")).split()):
                 if n == self.breaks_after:
                     raise StrataError("the engine broke off its answer", code="engine_unavailable")
                 yield self._answer(word, None)
@@ -44,13 +45,11 @@ class Echo:
         finally:
             self.closed = True
 
-    def check(self) -> None:
-        if self.fault:
-            raise self.fault
+    def standings(self) -> Mapping[str, Standing]:
+        return {"engine": Standing(fault=self.fault.code if self.fault else None)}
 
-    def metrics(self) -> str:
-        self.check()
-        return "strata_engine_versions 1.0\n"
+    def metrics(self) -> Mapping[str, str]:
+        return {} if self.fault else {"engine": "strata_engine_versions 1.0\n"}
 
     def _take(self, request: dict[str, Any]) -> None:
         self.requests.append(request)

@@ -2,13 +2,12 @@
 
 from typing import Annotated
 
-from anyio import CapacityLimiter
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from api import bodies
 from api.dependencies import Ctx, Known
-from api.generations import Generation, as_stream
+from api.generations import Generation
 from api.schemas.generation import GenerationRequest, GenerationView
 
 router = APIRouter(tags=["generation"])
@@ -23,9 +22,7 @@ async def generate(
     caller: Known,
 ) -> GenerationView | Response:
     """Ask a version; with `stream` the answer comes piece by piece as server-sent events."""
-    limiter: CapacityLimiter = request.app.state.generation_limiter
-    generation = Generation(context, caller=caller, limiter=limiter)
+    generation = Generation(context, caller=caller, request=request)
     if not body.stream:
         return GenerationView.model_validate(await generation.answer(body))
-    frames = await generation.stream(body, path=request.url.path, request_id=request.state.request_id)
-    return as_stream(frames)
+    return await generation.stream(body)

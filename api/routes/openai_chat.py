@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api import bodies, views
 from api.dependencies import Ctx, Known
-from api.generations import Generation, as_stream
+from api.generations import Generation
 from api.openai import chat
 from api.openai.chat import ChatCompletion, ChatCompletionRequest
 from api.openai.sampling import ALSO_A_STREAM
@@ -29,10 +29,8 @@ async def create(
 ) -> Response:
     """Answer a conversation; with `stream` the answer comes in chunks as server-sent events."""
     asked = chat.request(body)
-    generation = Generation(context, caller=caller, limiter=request.app.state.generation_limiter)
+    generation = Generation(context, caller=caller, request=request)
     if not body.stream:
         return views.shown(chat.whole(await generation.answer(asked)))
     told = partial(chat.chunks, tells_usage=body.tells_usage)
-    return as_stream(
-        await generation.stream(asked, path=request.url.path, request_id=request.state.request_id, told=told)
-    )
+    return await generation.stream(asked, told=told)

@@ -74,7 +74,7 @@ class LikelyTokenView(View):
     """A token in its place: its text, its id, and the natural logarithm of its probability."""
 
     token: str
-    token_id: int
+    token_id: int | None = Field(description="Null where an OpenAI-compatible server answered: these do not tell ids.")
     logprob: float
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,10 +15,11 @@ from typing import Any, Final
 import httpx
 import uvicorn
 
-from api.engine_client import EngineClient
 from benchmarks.service import installation
 from benchmarks.serving.load import ask_all
 from benchmarks.serving.prompts import PROMPTS
+from core.backends.engine import EngineClient
+from core.domain.backends import Departure, Question
 from core.services import models, versions
 from core.services.projects import DEFAULT_PROJECT_ID as PROJECT
 from core.serving.engine import Engine
@@ -34,12 +35,13 @@ def figures(engine: Engine, source: SetSource, shelf: Shelf, *, rounds: int, max
     with tempfile.TemporaryDirectory(prefix="strata-bench-") as folder, installation.sqlite(Path(folder)) as service:
         reference = _known_to_both(service, source, shelf)
         address = service.settings.engine_address
-        with _served(engine, address), service.api(), closing(EngineClient(address)) as door:
+        with _served(engine, address), service.api():
+            door = EngineClient(address)
             url = f"http://127.0.0.1:{service.port}/v1/generate"
             with httpx.Client(headers={"Authorization": f"Bearer {service.key}"}, timeout=300, trust_env=False) as http:
 
                 def through_door(prompt: str, most: int) -> int:
-                    answer = door.generate({"model": reference, "prompt": prompt, "max_tokens": most})
+                    answer = door.generate(_question(reference, prompt, most))
                     return int(answer["usage"]["completion_tokens"])
 
                 def through_api(prompt: str, most: int) -> int:
@@ -55,6 +57,11 @@ def figures(engine: Engine, source: SetSource, shelf: Shelf, *, rounds: int, max
                     "tokens_per_second": _rates(ways, rounds=rounds, max_tokens=max_tokens),
                     "added_milliseconds_p50": _added(ways, calls=10 * rounds),
                 }
+
+
+def _question(reference: str, prompt: str, most: int) -> Question:
+    request: dict[str, object] = {"model": reference, "prompt": prompt, "max_tokens": most}
+    return Question(request=request, model_id=reference.partition(":")[0], version_id="", departure=Departure())
 
 
 def _rates(ways: dict[str, Any], *, rounds: int, max_tokens: int) -> dict[str, float]:

@@ -33,12 +33,14 @@ class Caller:
     Attributes:
         key_id: None where no key is asked for.
         max_requests_per_minute: of the project; None is no limit.
+        max_generations: of the project, at once; None is the service's own limit.
     """
 
     project_id: str
     key_id: str | None
     scopes: frozenset[Scope]
     max_requests_per_minute: int | None
+    max_generations: int | None = None
 
     @property
     def actor(self) -> str:

@@ -129,9 +129,20 @@ class NotReadyError(StrataError):
 
 
 class UnavailableError(StrataError):
-    """A part of the service is away; the same call may succeed later."""
+    """A part of the service is away; the same call may succeed later, after ``retry_after_seconds`` where it said so."""
 
     default_code = "unavailable"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        places: Sequence[Place] = (),
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(detail, code=code, places=places)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class NoRoomError(StrataError):

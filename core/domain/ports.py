@@ -1,9 +1,10 @@
 """What the core needs of the world outside, as small protocols."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from core.domain.backends import Offer, Pieces, Question, Standing
 from core.domain.job_folder import CheckpointPlace
 
 
@@ -74,17 +75,33 @@ class BlobStore(Protocol):
         """Yield the hashes of the blobs that were stored longer ago."""
 
 
-class Generator(Protocol):
-    """The engine, as the API sees it: JSON in, JSON or server-sent events out."""
+class Backend(Protocol):
+    """One place that answers: an engine of ours, or a server of somebody else's. Its JSON is the engine's."""
 
-    def generate(self, request: dict[str, Any]) -> dict[str, Any]:
+    def generate(self, question: Question) -> dict[str, Any]:
         """Answer in one piece."""
 
-    def stream(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Answer in pieces; the last one carries the finish reason and usage."""
+    def stream(self, question: Question) -> Pieces:
+        """Answer in pieces; the last one of each choice carries its finish reason, the last of all the usage."""
 
-    def check(self) -> None:
-        """Return if the engine answers; raise `core.domain.errors.UnavailableError` if not."""
+    def look(self) -> Offer:
+        """Return what it can answer; raise `core.domain.errors.UnavailableError` if it does not answer now."""
 
     def metrics(self) -> str:
-        """Return what the engine measures, in Prometheus' text format; raise as `check`."""
+        """Return what it measures, in Prometheus' text format, if anything; raise as `look`."""
+
+
+class Generator(Protocol):
+    """All backends behind one door, as routes see them."""
+
+    def generate(self, question: Question) -> dict[str, Any]:
+        """Answer in one piece, as a `Backend`."""
+
+    def stream(self, question: Question) -> Pieces:
+        """Answer in pieces, as a `Backend`."""
+
+    def standings(self) -> Mapping[str, Standing]:
+        """Return how each backend is, asked now, by its name."""
+
+    def metrics(self) -> Mapping[str, str]:
+        """Return what the backends that answer measure, in Prometheus' text format, by their names."""

@@ -1,11 +1,12 @@
 """Generation: turn a user's request into the engine's, by what the registry knows."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from core.datasets.templates import Template
 from core.domain.errors import InvalidError, MissingError, Place
-from core.domain.records import Json
+from core.domain.records import Json, Version
 from core.registry import tasks
 from core.registry.work import Work
 from core.services.serving import require_ready
@@ -14,7 +15,15 @@ from core.services.versions import resolve
 _ASKS: Final = ("prompt", "messages", "task")
 
 
-def plan(work: Work, *, project_id: str, request: Json) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The engine's request, and the version that it asks for as the registry stands."""
+
+    request: dict[str, Any]
+    version: Version
+
+
+def plan(work: Work, *, project_id: str, request: Json) -> Plan:
     """Return the engine's request for a user's.
 
     ``request`` holds ``model`` (a reference as in `versions.resolve`), one of ``prompt``, ``messages`` or ``task``
@@ -37,7 +46,7 @@ def plan(work: Work, *, project_id: str, request: Json) -> dict[str, Any]:
     planned["model"] = version.id if fixed else f"{version.model_id}:{alias}"
     if "task" in given:
         planned |= _request(work, model_id=version.model_id, task=given["task"], inputs=given["input"])
-    return planned
+    return Plan(request=planned, version=version)
 
 
 def _require_one_ask(given: Json) -> None:

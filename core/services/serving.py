@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from core.domain.errors import ConflictError, MissingError
-from core.domain.records import BaseModel, Version
+from core.domain.records import BaseModel, Json, Version
 from core.domain.versions import VersionState
-from core.registry import aliases, base_models, models, versions
+from core.registry import aliases, base_models, events, models, versions
 from core.registry.work import Work
 from core.services.chains import ChainDelta, delta_of, deltas
 
@@ -66,6 +66,18 @@ def servable(work: Work, *, version_id: str) -> ServedVersion:
         raise MissingError("there is no such version", code="version_not_found")
     require_ready(found)
     return _served(found, base_models.get(work, owner.base_model_id), deltas(work, found))
+
+
+def note(work: Work, *, version_id: str, kind: str, data: Json) -> None:
+    """Record what became of a version where it is served: an event of it.
+
+    Raises:
+        MissingError: ``version_not_found``.
+    """
+    found = versions.find(work, version_id)
+    if found is None:
+        raise MissingError("there is no such version", code="version_not_found")
+    events.append(work, subject_id=found.id, project_id=found.project_id, kind=kind, actor="engine", data=data)
 
 
 def require_ready(version: Version) -> Version:

@@ -67,6 +67,10 @@ class Scheduler:
         """Say whether anything waits or is being answered."""
         return bool(self._waiting or self._running)
 
+    def load(self) -> int:
+        """Return how many sequences wait or are being answered."""
+        return len(self._waiting) + sum(len(batch.sequences) for batch in self._running.batches())
+
     def tick(self) -> None:
         """Start what may start, then give every batch one step."""
         self._admit()

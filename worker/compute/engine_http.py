@@ -1,49 +1,25 @@
 """The engine on the wire: completions in one piece or as server-sent events, health, and a nudge to look for news."""
 
 import asyncio
-import hmac
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 import psutil
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from core.domain.errors import (
-    ConflictError,
-    InvalidError,
-    MalformedError,
-    MissingError,
-    NotReadyError,
-    StrataError,
-    TooLargeError,
-)
+from core.domain.errors import StrataError
 from core.domain.identifiers import new_id
 from core.serving.engine import Accepted, Engine
 from core.serving.requests import CompletionRequest, Piece, Ticket, Usage
-
-_MAX_BODY_BYTES: Final = 8 * 1024 * 1024
-_UNAUTHORIZED: Final = 401
-# First match wins; what is not here, the engine could not do now (503).
-_STATUSES: Final[tuple[tuple[type[StrataError], int], ...]] = (
-    (TooLargeError, 413),
-    (MalformedError, 400),
-    (InvalidError, 422),
-    (MissingError, 404),
-    (ConflictError, 409),
-    (NotReadyError, 425),
-)
-_NOT_READY: Final = 425
-_UNAVAILABLE: Final = 503
-_RETRY_SECONDS: Final = "1"
+from worker.compute import engine_wire
 
 
 def create_app(engine: Engine, *, secret: str | None, poll_seconds: float, load_timeout_seconds: float) -> Starlette:
@@ -65,14 +41,8 @@ def create_app(engine: Engine, *, secret: str | None, poll_seconds: float, load_
         Route("/healthz", door.health, methods=["GET"]),
         Route("/metrics", door.metrics, methods=["GET"]),
     ]
-    handlers: dict[Any, Any] = {StrataError: _answer_error}
+    handlers: dict[Any, Any] = {StrataError: engine_wire.answer_error}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
-
-
-class _UnauthorizedError(StrataError):
-    """The caller did not present the shared secret."""
-
-    default_code = "unauthorized"
 
 
 class _Door:
@@ -83,8 +53,8 @@ class _Door:
 
     async def completions(self, request: Request) -> Response:
         """Answer ``POST /v1/completions``."""
-        self._require_secret(request)
-        asked = _parse(await _body(request))
+        engine_wire.require_secret(request, self._secret)
+        asked = await engine_wire.asked(request)
         pieces: asyncio.Queue[Piece] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -103,50 +73,27 @@ class _Door:
 
     async def refresh(self, request: Request) -> Response:
         """Answer ``POST /v1/refresh``: look at the registry now."""
-        self._require_secret(request)
+        engine_wire.require_secret(request, self._secret)
         self._engine.refresh()
         return JSONResponse({"status": "ok"}, status_code=202)
 
     async def health(self, request: Request) -> Response:
         """Answer ``GET /healthz``: what is live, and the memory it takes."""
-        self._require_secret(request)
+        engine_wire.require_secret(request, self._secret)
         body = {
             "status": "ok" if self._engine.is_running() else "failing",
             "live": self._engine.store.describe(),
+            "loads": True,
+            "requests": self._engine.scheduler.load(),
             "unique_bytes": self._engine.store.unique_bytes(),
             "resident_bytes": psutil.Process().memory_info().rss,
         }
-        return JSONResponse(body, status_code=200 if self._engine.is_running() else _UNAVAILABLE)
+        return JSONResponse(body, status_code=200 if self._engine.is_running() else engine_wire.UNAVAILABLE)
 
     async def metrics(self, request: Request) -> Response:
         """Answer ``GET /metrics``: what this engine measures of itself, for Prometheus."""
-        self._require_secret(request)
+        engine_wire.require_secret(request, self._secret)
         return PlainTextResponse(self._engine.meters.text(), media_type=CONTENT_TYPE_LATEST)
-
-    def _require_secret(self, request: Request) -> None:
-        if self._secret is None:
-            return
-        presented = request.headers.get("authorization", "").encode()
-        if not hmac.compare_digest(presented, f"Bearer {self._secret}".encode()):
-            raise _UnauthorizedError("the engine's shared secret is missing or wrong")
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY_BYTES:
-            raise TooLargeError("the request is larger than 8 MiB")
-    return bytes(body)
-
-
-def _parse(body: bytes) -> CompletionRequest:
-    try:
-        return CompletionRequest.model_validate_json(body)
-    except ValidationError as error:
-        faults = error.errors(include_input=False, include_url=False, include_context=False)
-        detail = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:5])
-        raise InvalidError(detail) from None
 
 
 def _envelope(asked: CompletionRequest, accepted: Accepted) -> dict[str, Any]:
@@ -200,7 +147,7 @@ async def _events(envelope: dict[str, Any], pieces: "asyncio.Queue[Piece]", tick
 
 def _event(envelope: dict[str, Any], piece: Piece) -> dict[str, Any]:
     if piece.error is not None:
-        return _error_body(piece.error)
+        return engine_wire.error_body(piece.error)
     content = envelope | {"choices": [_choice(piece.index, [piece])]}
     return content if piece.usage is None else content | _usage(piece.usage)
 
@@ -222,18 +169,3 @@ def _choice(index: int, pieces: list[Piece]) -> dict[str, Any]:
 
 def _usage(usage: Usage) -> dict[str, Any]:
     return {"usage": asdict(usage)}
-
-
-async def _answer_error(_request: Request, error: StrataError) -> Response:
-    status = next((status for kind, status in _STATUSES if isinstance(error, kind)), _UNAVAILABLE)
-    if isinstance(error, _UnauthorizedError):
-        status = _UNAUTHORIZED
-    headers = {"Retry-After": _RETRY_SECONDS} if status in {_UNAVAILABLE, _NOT_READY} else None
-    return JSONResponse(_error_body(error), status_code=status, headers=headers)
-
-
-def _error_body(error: StrataError) -> dict[str, Any]:
-    body: dict[str, Any] = {"code": error.code, "detail": error.detail}
-    if error.places:
-        body["errors"] = [{"loc": list(place.loc), "message": place.message} for place in error.places]
-    return body

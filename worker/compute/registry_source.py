@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from core.registry.work import Registry
-from core.services import versions
+from core.services import serving, versions
 from core.services.versions import ServedVersion
 from core.serving.servable import Assignment, Link, Servable
 
@@ -18,10 +19,9 @@ class RegistrySource:
     def assignments(self) -> Sequence[Assignment]:
         """Return every alias of every living model."""
         with self._registry.read() as work:
-            serving = versions.serving(work)
+            told = versions.serving(work)
         return [
-            Assignment(model_id=entry.model_id, alias=entry.alias, servable=_servable(entry.served))
-            for entry in serving
+            Assignment(model_id=entry.model_id, alias=entry.alias, servable=_servable(entry.served)) for entry in told
         ]
 
     def servable(self, version_id: str) -> Servable:
@@ -33,6 +33,11 @@ class RegistrySource:
         """Take a version that failed verification out of service."""
         with self._registry.write() as work:
             versions.mark_corrupt(work, version_id=version_id, reason=reason)
+
+    def note(self, version_id: str, *, kind: str, data: dict[str, Any]) -> None:
+        """Record an event of a version."""
+        with self._registry.write() as work:
+            serving.note(work, version_id=version_id, kind=kind, data=data)
 
 
 def _servable(served: ServedVersion) -> Servable:

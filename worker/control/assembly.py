@@ -15,7 +15,7 @@ from core.storage.artefacts import STAGING
 from core.storage.durable import make_folder
 from worker.control.collection import Collector
 from worker.control.context import Compute, Timings, WorkerContext
-from worker.control.engine import EngineNotifier
+from worker.control.engine import EnginesNotifier
 from worker.control.registry_desk import RegistryDesk
 
 
@@ -51,7 +51,7 @@ def _build(settings: Settings, registry: Registry) -> WorkerContext:
         base_models_dir=settings.base_models_dir,
         compute=_compute(settings),
         timings=_timings(settings),
-        notify_engine=EngineNotifier(settings.engine_address, secret.get_secret_value() if secret else None),
+        notify_engine=EnginesNotifier(settings.engine_addresses, secret.get_secret_value() if secret else None),
         min_free_bytes=settings.min_free_bytes,
         collect=Collector(
             registry=registry,

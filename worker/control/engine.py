@@ -14,6 +14,19 @@ _UNIX: Final = "unix:"
 
 
 @dataclass(frozen=True, slots=True)
+class EnginesNotifier:
+    """Calls one engine after another; ``secret`` is asked for over TCP only."""
+
+    addresses: tuple[str, ...]
+    secret: str | None
+
+    def __call__(self) -> None:
+        """Ask each engine to look at the registry now; a failure is logged and goes no further."""
+        for address in self.addresses:
+            EngineNotifier(address, self.secret)()
+
+
+@dataclass(frozen=True, slots=True)
 class EngineNotifier:
     """Calls the engine at ``unix:<socket path>`` or ``http://host:port``; ``secret`` is asked for over TCP only."""
 

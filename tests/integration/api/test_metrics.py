@@ -126,9 +126,10 @@ def test_requests_are_told_apart_by_template_and_never_by_what_was_asked(desk: D
 
 @on_sqlite
 def test_the_engine_is_passed_on_and_missed(desk: Door) -> None:
-    assert scrape(desk)["strata_engine_up"] == scrape(desk)["strata_engine_versions"] == 1
+    assert scrape(desk)['strata_engine_up{engine="engine"}'] == 1
+    assert scrape(desk)['strata_engine_versions{engine="engine"}'] == 1
     desk.echo.fault = UnavailableError("the engine does not answer", code="engine_unavailable")
-    assert scrape(desk)["strata_engine_up"] == 0
+    assert scrape(desk)['strata_engine_up{engine="engine"}'] == 0
     assert "strata_engine_versions" not in scrape(desk).text
 
 

@@ -19,6 +19,7 @@ from openai import (
 from tenants import tenant
 
 from core.domain.access import Scope
+from core.domain.backends import Pieces, Question
 from core.domain.errors import InvalidError, Place, UnavailableError
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -39,12 +40,14 @@ class Speaker:
         self.breaks_off = False
         self._version_id = version_id
 
-    def generate(self, request: dict[str, Any]) -> dict[str, Any]:
+    def generate(self, question: Question) -> dict[str, Any]:
+        request: dict[str, Any] = question.request
         self._take(request)
         choices = [self._choice(n, "Hello there.", "stop", request) for n in range(request.get("n", 1))]
         return self._piece(choices) | {"usage": {"prompt_tokens": 7, "completion_tokens": 3}}
 
-    def stream(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def stream(self, question: Question) -> Pieces:
+        request: dict[str, Any] = question.request
         self._take(request)
         for n in range(request.get("n", 1)):
             yield self._piece([self._choice(n, "Hello", None, request)])
@@ -52,12 +55,6 @@ class Speaker:
                 raise UnavailableError("the engine broke off its answer", code="engine_unavailable")
             yield self._piece([self._choice(n, " there.", "stop", request)])
         yield self._piece([]) | {"usage": {"prompt_tokens": 7, "completion_tokens": 3}}
-
-    def check(self) -> None:
-        return
-
-    def metrics(self) -> str:
-        return ""
 
     def _take(self, request: dict[str, Any]) -> None:
         self.requests.append(request)

@@ -199,12 +199,13 @@ def test_generation_names_the_engines_model_and_renders_the_task(registry: Regis
         planned = generation.plan(work, project_id=PROJECT, request=request)
         fixed = generation.plan(work, project_id=PROJECT, request={"model": "desk@0", "prompt": "Hi"})
         zero = versions.resolve(work, project_id=PROJECT, reference="desk@0")
-    assert planned == {
+    assert planned.request == {
         "model": f"{desk.id}:latest",
         "prompt": "Which stone?\nOptions: basalt, ember\nIt is grey.\nAnswer:",
         "max_tokens": 5,
     }
-    assert fixed == {"model": zero.id, "prompt": "Hi"}
+    assert fixed.request == {"model": zero.id, "prompt": "Hi"}
+    assert planned.version == fixed.version == zero
 
 
 def test_a_request_that_does_not_say_what_to_answer_is_refused(registry: Registry) -> None:

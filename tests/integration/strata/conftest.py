@@ -1,6 +1,6 @@
 """The real API over real HTTP, for the client and the command line; only the engine is a stand-in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from listening import Listening
 from loopback import served
 
 from api.main import create_app
+from core.domain.backends import Pieces, Question, Standing
 from core.registry.work import Registry
 from core.settings import Settings
 from core.storage.blobs import LocalBlobStore
@@ -22,18 +23,18 @@ class Parrot:
     def __init__(self) -> None:
         self.version_id = ""
 
-    def generate(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._answer(request["prompt"].splitlines()[-1])
+    def generate(self, question: Question) -> dict[str, Any]:
+        return self._answer(str(question.request["prompt"]).splitlines()[-1])
 
-    def stream(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        for word in request["prompt"].splitlines()[-1].split():
+    def stream(self, question: Question) -> Pieces:
+        for word in str(question.request["prompt"]).splitlines()[-1].split():
             yield self._answer(f"{word} ")
 
-    def check(self) -> None:
-        return
+    def standings(self) -> Mapping[str, Standing]:
+        return {"engine": Standing(fault=None)}
 
-    def metrics(self) -> str:
-        return ""
+    def metrics(self) -> Mapping[str, str]:
+        return {}
 
     def _answer(self, text: str) -> dict[str, Any]:
         choice = {"index": 0, "text": text, "finish_reason": "stop"}

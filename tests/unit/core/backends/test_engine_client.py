@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from api.engine_client import EngineClient
+from core.backends.engine import EngineClient
+from core.domain.backends import Departure, Question
 from core.domain.errors import InvalidError, MissingError, NotReadyError, StrataError, UnavailableError
 
 ANSWER = {"id": "cmpl_1", "version_id": "ver_1", "choices": [{"index": 0, "text": "a\u2028b", "finish_reason": "stop"}]}
@@ -82,21 +83,24 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture
-def engine(address: str) -> Iterator[EngineClient]:
-    client = EngineClient(address, secret="shared", timeout_seconds=5)
-    yield client
-    client.close()
+def engine(address: str) -> EngineClient:
+    return EngineClient(address, secret="shared", timeout_seconds=5)
+
+
+def ask(prompt: str) -> Question:
+    request: dict[str, object] = {"model": "ver_1", "prompt": prompt}
+    return Question(request=request, model_id="mdl_1", version_id="ver_1", departure=Departure())
 
 
 def test_an_answer_comes_in_one_piece(engine: EngineClient) -> None:
-    answer = engine.generate({"model": "ver_1", "prompt": "hello"})
+    answer = engine.generate(ask("hello"))
     assert answer["asked"] == {"model": "ver_1", "prompt": "hello", "stream": False}
     assert answer["secret"] == "Bearer shared"
-    engine.check()
+    assert engine.look().loads
 
 
 def test_a_stream_comes_in_pieces_whatever_lines_unicode_knows(engine: EngineClient) -> None:
-    assert list(engine.stream({"prompt": "whole"})) == [ANSWER, ANSWER]
+    assert list(engine.stream(ask("whole"))) == [ANSWER, ANSWER]
 
 
 @pytest.mark.parametrize(
@@ -112,21 +116,21 @@ def test_a_stream_comes_in_pieces_whatever_lines_unicode_knows(engine: EngineCli
 def test_the_engines_errors_keep_their_codes(
     engine: EngineClient, prompt: str, kind: type[StrataError], code: str
 ) -> None:
-    for ask in (engine.generate, lambda request: list(engine.stream(request))):
+    for way in (engine.generate, lambda question: list(engine.stream(question))):
         with pytest.raises(kind) as raised:
-            ask({"prompt": prompt})
+            way(ask(prompt))
         assert raised.value.code == code
 
 
 def test_the_engines_places_are_passed_on(engine: EngineClient) -> None:
     with pytest.raises(InvalidError) as raised:
-        engine.generate({"prompt": "invalid"})
+        engine.generate(ask("invalid"))
     assert raised.value.places[0].loc == ("prompt",)
 
 
 @pytest.mark.parametrize(("prompt", "code"), [("fault", "generation_failed"), ("cut", "engine_unavailable")])
 def test_a_stream_that_breaks_off_is_an_error(engine: EngineClient, prompt: str, code: str) -> None:
-    pieces = engine.stream({"prompt": prompt})
+    pieces = engine.stream(ask(prompt))
     assert next(pieces) == ANSWER
     with pytest.raises(UnavailableError) as raised:
         next(pieces)
@@ -135,8 +139,8 @@ def test_a_stream_that_breaks_off_is_an_error(engine: EngineClient, prompt: str,
 
 def test_an_engine_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     client = EngineClient(f"unix:{tmp_path / 'none.sock'}")
-    for ask in (client.check, lambda: client.generate({}), lambda: list(client.stream({}))):
+    ways = (client.look, client.metrics, lambda: client.generate(ask("x")), lambda: list(client.stream(ask("x"))))
+    for way in ways:
         with pytest.raises(UnavailableError) as raised:
-            ask()
+            way()
         assert raised.value.code == "engine_unavailable"
-    client.close()
