@@ -48,6 +48,12 @@ def find_content(work: Work, *, project_id: str, sha256: str) -> Dataset | None:
     return _built(row) if row else None
 
 
+def by_id(work: Work, dataset_ids: Collection[str]) -> dict[str, Dataset]:
+    """Return some datasets by their ids, those too that were deleted since."""
+    query = select(*columns(DATASET, Dataset)).where(DATASET.c.id.in_(dataset_ids))
+    return {row.id: _built(row) for row in work.connection.execute(query)}
+
+
 def living_by_id(work: Work, dataset_ids: Collection[str]) -> dict[str, Dataset]:
     """Return the living ones of some datasets by their ids."""
     return {row.id: _built(row) for row in work.connection.execute(_BY_IDS, {"dataset_ids": [*dataset_ids]})}

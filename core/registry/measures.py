@@ -42,10 +42,13 @@ def record_scores(work: Work, *, project_id: str, scores: Iterable[Score]) -> No
     upsert(work, GENERAL_SCORE, rows=[{key: row[key] for key in row if key != "task_id"} for row in general])
 
 
-def scores(work: Work, version_ids: Collection[str], *, with_rows: bool = False) -> tuple[Score, ...]:
-    """Return every score of some versions on tasks; what each row came to only if it is asked for."""
+def scores(
+    work: Work, version_ids: Collection[str], *, task_id: str | None = None, with_rows: bool = False
+) -> tuple[Score, ...]:
+    """Return every score of some versions on one task, or on all; what each row came to only if it is asked for."""
     query = select(*columns(SCORE, Score, without=_left_out(with_rows=with_rows)))
-    rows = work.connection.execute(query.where(SCORE.c.version_id.in_(version_ids)))
+    query = query.where(SCORE.c.version_id.in_(version_ids))
+    rows = work.connection.execute(query if task_id is None else query.where(SCORE.c.task_id == task_id))
     return tuple(Score(**row._asdict()) for row in rows)
 
 

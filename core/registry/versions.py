@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, func, insert, or_, select, update
 
 from core.domain.errors import ConflictError
 from core.domain.records import Page, Version
@@ -15,10 +16,24 @@ from core.registry.rows import columns
 from core.registry.tables import MODEL, VERSION, VERSION_CHAIN
 from core.registry.work import Work
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """What a chain must know of one of its versions: not that one's own chain, nor what the gate said of it."""
+
+    id: str
+    state: VersionState
+    task_id: str | None
+    artefact: str | None
+    manifest_sha256: str | None
+
+
 # What is counted of versions, see `core.registry.tallies`.
 PUBLISHED: Final = "versions_published"
 MOVED: Final = "version_moves"
 _ROWS = select(*columns(VERSION, Version, without=frozenset({"chain"})))
+_LINKS: Final = select(*columns(VERSION, Link)).where(VERSION.c.id.in_(bindparam("ids", expanding=True)))
+_SIZE: Final = VERSION.c.delta["size_bytes"].as_integer()
 _OF_MODEL: Final = _ROWS.where(VERSION.c.model_id == bindparam("model_id"))
 
 
@@ -84,6 +99,19 @@ def by_id(work: Work, version_ids: Collection[str]) -> dict[str, Version]:
     """Return some versions by their ids."""
     rows = work.connection.execute(_ROWS.where(VERSION.c.id.in_(version_ids)))
     return {version.id: version for version in _all(work, rows)}
+
+
+def links(work: Work, version_ids: Collection[str]) -> dict[str, Link]:
+    """Return some versions as links of a chain, by their ids: it costs the same for each, however long its own chain."""
+    rows = work.connection.execute(_LINKS, {"ids": list(version_ids)})
+    return {row.id: Link(**row._asdict() | {"state": VersionState(row.state)}) for row in rows}
+
+
+def delta_sizes(work: Work, model_id: str) -> tuple[int, int]:
+    """Return how many versions of a model have a delta, and the bytes of the largest one; 0 where there is none."""
+    query = select(func.count(_SIZE), func.coalesce(func.max(_SIZE), 0)).where(VERSION.c.model_id == model_id)
+    n, largest = work.connection.execute(query).one()
+    return n, largest
 
 
 def of_model(work: Work, model_id: str) -> tuple[Version, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from core.domain.records import Version
 from core.domain.versions import VersionState
 from core.registry import versions
+from core.registry.versions import Link
 from core.registry.work import Work
 
 
@@ -25,26 +26,22 @@ def deltas(work: Work, version: Version) -> tuple[ChainDelta, ...]:
 
 def without(work: Work, version: Version, *, left_out: Collection[str]) -> tuple[str, ...]:
     """Return the links of a version's chain that did not learn one of the tasks ``left_out``, in order."""
-    links = versions.by_id(work, version.chain) if left_out else {}
+    links = versions.links(work, version.chain) if left_out else {}
     return tuple(link for link in version.chain if not left_out or links[link].task_id not in left_out)
 
 
 def artefacts(work: Work, version_ids: Sequence[str]) -> tuple[ChainDelta, ...]:
     """Return the artefacts of some published versions, in their order."""
-    found = versions.by_id(work, version_ids)
+    found = versions.links(work, version_ids)
     return tuple(delta_of(found[version_id]) for version_id in version_ids)
 
 
-def delta_of(version: Version) -> ChainDelta:
-    """Return a published version's own artefact."""
-    return ChainDelta(
-        version_id=version.id,
-        artefact=str(version.artefact),
-        manifest_sha256=str(version.manifest_sha256),
-    )
+def delta_of(link: Link) -> ChainDelta:
+    """Return the artefact of a link: of every version but the base."""
+    return ChainDelta(version_id=link.id, artefact=str(link.artefact), manifest_sha256=str(link.manifest_sha256))
 
 
 def is_ready(work: Work, version: Version) -> bool:
     """Return whether a version and every link of its chain are ready: a corrupt link spoils all that stand on it."""
-    links = versions.by_id(work, {version.id, *version.chain}).values()
+    links = versions.links(work, {version.id, *version.chain}).values()
     return all(link.state is VersionState.READY for link in links)

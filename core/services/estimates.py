@@ -81,6 +81,16 @@ def estimate(work: Work, job: Job) -> Estimate:
     )
 
 
+def room(work: Work, job: Job) -> tuple[Figure, Figure]:
+    """Return how many bytes of memory and of disk a `train` job will take: what its worker must know before it starts."""
+    task = tasks.get(work, str(job.task_id))
+    recipe = Recipe.model_validate(job.params["recipe"])
+    facts = BaseFacts.model_validate(base_models.get(work, models.get(work, task.model_id).base_model_id).facts)
+    data = datasets.get(work, task.dataset_id)
+    memory = _peak_memory(_load(data, task, recipe), facts, recipe)
+    return memory, _disk(work, job, data, _adapted(facts, recipe))
+
+
 def require_memory(task: Task, data: Dataset, *, recipe: Recipe, facts: BaseFacts, limit_bytes: float) -> None:
     """Check that learning a task from its ``data`` is not estimated to need more memory than there is.
 
@@ -109,18 +119,20 @@ def _load(data: Dataset, task: Task, recipe: Recipe) -> _Load:
 
 
 def _seconds(work: Work, load: _Load, facts: BaseFacts, past: tuple[FinishedJob, ...]) -> Figure:
-    measured = [(job.seconds, _load_of(work, job).tokens) for job in past]
-    if measured:
-        rate = sum(seconds for seconds, _ in measured) / sum(tokens for _, tokens in measured)
-        basis = f"{rate:.2g} s a token, measured on the last {len(measured)} jobs of this base model"
+    if past:
+        rate = sum(job.seconds for job in past) / _tokens_of(work, past)
+        basis = f"{rate:.2g} s a token, measured on the last {len(past)} jobs of this base model"
         return Figure(value=rate * load.tokens, basis=basis)
     value = FLOPS_A_PARAMETER * facts.parameters * load.tokens / ASSUMED_FLOPS
     return Figure(value=value, basis=f"rule of thumb: 6 operations a parameter and token, {ASSUMED_FLOPS:.0e} a second")
 
 
-def _load_of(work: Work, job: FinishedJob) -> _Load:
-    task = tasks.get(work, job.task_id)
-    return _load(datasets.get(work, task.dataset_id), task, Recipe.model_validate(job.params["recipe"]))
+def _tokens_of(work: Work, past: tuple[FinishedJob, ...]) -> float:
+    """Return how many tokens the jobs learned."""
+    known = tasks.by_id(work, {job.task_id for job in past})
+    files = datasets.by_id(work, {task.dataset_id for task in known.values()})
+    learned = [(files[known[job.task_id].dataset_id], known[job.task_id], job.params["recipe"]) for job in past]
+    return sum(_load(data, task, Recipe.model_validate(recipe)).tokens for data, task, recipe in learned)
 
 
 def _adapted(facts: BaseFacts, recipe: Recipe) -> int:
@@ -156,10 +168,10 @@ def _peak_memory(load: _Load, facts: BaseFacts, recipe: Recipe) -> Figure:
 
 
 def _disk(work: Work, job: Job, data: Dataset, adapted: int) -> Figure:
-    sizes = [version.delta["size_bytes"] for version in versions.of_model(work, str(job.model_id)) if version.delta]
-    if sizes:
-        basis = f"the largest of the model's {len(sizes)} deltas, and thrice the file while the job runs"
-        return Figure(value=max(sizes) + 3 * data.size_bytes, basis=basis)
+    n_deltas, largest = versions.delta_sizes(work, str(job.model_id))
+    if n_deltas:
+        basis = f"the largest of the model's {n_deltas} deltas, and thrice the file while the job runs"
+        return Figure(value=largest + 3 * data.size_bytes, basis=basis)
     basis = "at most an index and a value for each adapted weight, and thrice the file while the job runs"
     return Figure(value=SPARSE_BYTES * adapted + 3 * data.size_bytes, basis=basis)
 

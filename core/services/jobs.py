@@ -230,7 +230,7 @@ def _is_learned(work: Work, model_id: str, *, task_id: str) -> bool:
     """Return whether the task is in what `latest` names; after a rollback it may be learned anew."""
     head = aliases.find(work, model_id=model_id, name="latest")
     chain = versions.get(work, head.version_id).chain if head else ()
-    return any(version.task_id == task_id for version in versions.by_id(work, chain).values())
+    return any(link.task_id == task_id for link in versions.links(work, chain).values())
 
 
 def _thinned(curve: list[MetricPoint], max_points: int) -> list[MetricPoint]:

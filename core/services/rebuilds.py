@@ -109,7 +109,7 @@ def tasks_left_out(work: Work, version: Version) -> tuple[Task, ...]:
 
 def learned_tasks(work: Work, chain: Sequence[str]) -> tuple[Task, ...]:
     """Return the tasks that the links of a chain learned, in order."""
-    links = versions.by_id(work, chain)
+    links = versions.links(work, chain)
     learned = [task_id for link in chain if (task_id := links[link].task_id)]
     known = tasks.by_id(work, learned)
     return tuple(known[task_id] for task_id in learned)

@@ -36,7 +36,7 @@ def serving(work: Work) -> tuple[Serving, ...]:
     """
     pointers = aliases.all_living(work)
     pointed = versions.by_id(work, {alias.version_id for alias in pointers})
-    links = versions.by_id(work, {link for version in pointed.values() for link in version.chain})
+    links = versions.links(work, {link for version in pointed.values() for link in version.chain})
     owners, bases = models.all_living(work), base_models.all_by_id(work)
     return tuple(
         Serving(

@@ -1,10 +1,11 @@
 """What a worker must stage for one `train` job: ids, keys and hashes, resolved from the registry."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from core.datasets.containers.container import Container, of_report
 from core.domain.errors import ConflictError
-from core.domain.records import Job, Json, Task, Version
+from core.domain.records import Dataset, Job, Json, Task, Version
 from core.domain.scores import Score
 from core.registry import base_models, datasets, measures, models, tasks, versions
 from core.registry.work import Work
@@ -72,8 +73,9 @@ def build(work: Work, *, job: Job) -> StagingPlan:
     if not is_ready(work, parent):
         raise ConflictError("the parent version is no longer ready", code="parent_conflict")
     base = base_models.get(work, models.get(work, job.model_id).base_model_id)
-    own = _staged(work, tasks.get(work, job.task_id))
-    estimate = estimates.estimate(work, job)
+    task = tasks.get(work, job.task_id)
+    own = _staged(task, _files(work, [task]))
+    memory, disk = estimates.room(work, job)
     return StagingPlan(
         base_path=str(base.path),
         base_digest=str(base.digest),
@@ -95,8 +97,8 @@ def build(work: Work, *, job: Job) -> StagingPlan:
             "parent_version_id": parent.id,
         },
         known_base=_known_base(work, model_id=job.model_id, task_id=job.task_id),
-        peak_memory_bytes=estimate.peak_memory_bytes.value or 0,
-        disk_bytes=estimate.disk_bytes.value or 0,
+        peak_memory_bytes=memory.value or 0,
+        disk_bytes=disk.value or 0,
     )
 
 
@@ -104,28 +106,33 @@ def _known_base(work: Work, *, model_id: str, task_id: str) -> tuple[Score, ...]
     """Return what is known of the base; of earlier releases' scores nobody knows on which rows they were measured."""
     zero = versions.find_number(work, model_id=model_id, number=0)
     ids = [zero.id] if zero else []
-    on_tasks = [score for score in measures.scores(work, ids, with_rows=True) if score.task_id == task_id]
+    on_task = measures.scores(work, ids, task_id=task_id, with_rows=True)
     general = measures.general_scores(work, ids, with_rows=True)
-    return tuple(score for score in (*on_tasks, *general) if score.rows_sha256)
+    return tuple(score for score in (*on_task, *general) if score.rows_sha256)
 
 
 def learned(work: Work, parent: Version) -> tuple[StagedTask, ...]:
     """Return the tasks of the parent's chain that can be scored, in the order in which they were learned."""
-    found = versions.by_id(work, parent.chain)
-    task_ids = [found[link].task_id for link in parent.chain]
-    known = tasks.by_id(work, [task_id for task_id in task_ids if task_id])
-    ordered = [known[task_id] for task_id in task_ids if task_id]
-    return tuple(_staged(work, task) for task in ordered if _is_scored(work, task))
+    links = versions.links(work, parent.chain)
+    task_ids = [task_id for link in parent.chain if (task_id := links[link].task_id)]
+    known = tasks.by_id(work, task_ids)
+    files = _files(work, known.values())
+    return tuple(_staged(known[task_id], files) for task_id in task_ids if _is_scored(known[task_id], files))
 
 
-def _is_scored(work: Work, task: Task) -> bool:
+def _files(work: Work, of: Iterable[Task]) -> dict[str, Dataset]:
+    """Return the files of some tasks by their ids."""
+    return datasets.by_id(work, {each for task in of for each in (task.dataset_id, task.eval_dataset_id) if each})
+
+
+def _is_scored(task: Task, files: Mapping[str, Dataset]) -> bool:
     """Return whether a task's held-out rows are here."""
-    return datasets.get(work, task.eval_dataset_id or task.dataset_id).deleted_ms is None
+    return files[task.eval_dataset_id or task.dataset_id].deleted_ms is None
 
 
-def _staged(work: Work, task: Task) -> StagedTask:
-    train = datasets.get(work, task.dataset_id)
-    held_out = datasets.get(work, task.eval_dataset_id) if task.eval_dataset_id else None
+def _staged(task: Task, files: Mapping[str, Dataset]) -> StagedTask:
+    train = files[task.dataset_id]
+    held_out = files[task.eval_dataset_id] if task.eval_dataset_id else None
     return StagedTask(
         task_id=task.id,
         name=task.name,
