@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from strata.cli import gate, rebuilding
+from strata.cli import exporting, gate, rebuilding
 from strata.cli.output import facts, print_json, print_rows, table
 from strata.cli.session import AsJson, session_of
 from strata.client.results import Model
@@ -77,6 +77,7 @@ def matrix(context: typer.Context, model: Name, *, as_json: AsJson = False) -> N
 
 app.command("gate")(gate.change)
 app.command("rebuild")(rebuilding.rebuild)
+app.command("export")(exporting.export)
 
 
 def print_matrix(console: Console, found: ScoreMatrix) -> None:

@@ -3,6 +3,7 @@
 from strata.client.client import Client as Client
 from strata.client.errors import AuthenticationError as AuthenticationError
 from strata.client.errors import ConflictError as ConflictError
+from strata.client.errors import DamagedDownloadError as DamagedDownloadError
 from strata.client.errors import InvalidRequestError as InvalidRequestError
 from strata.client.errors import JobFailedError as JobFailedError
 from strata.client.errors import NotFoundError as NotFoundError

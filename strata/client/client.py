@@ -9,6 +9,7 @@ import httpx
 from strata.client.access import Keys, Projects
 from strata.client.aliases import Aliases
 from strata.client.events import Events
+from strata.client.exports import Exports
 from strata.client.generation import Generations
 from strata.client.jobs import Jobs
 from strata.client.resources import BaseModels, Datasets, Evaluations, Methods, Models, Versions
@@ -49,6 +50,7 @@ class Client:
         self.tasks = Tasks(self._http)
         self.jobs = Jobs(self._http)
         self.versions = Versions(self._http)
+        self.exports = Exports(self._http)
         self.aliases = Aliases(self._http)
         self.evaluations = Evaluations(self._http)
         self.methods = Methods(self._http)

@@ -10,6 +10,7 @@ StrataAPIError
 ├── NotReadyError             it will be possible later                             425
 ├── RateLimitedError          too much at once                                      429
 ├── ServiceUnavailableError   a part of the service is away                         502 503 504
+├── DamagedDownloadError      a file arrived, and is not the one that was sent
 ├── JobFailedError            a job that was waited for ended without a version
 └── WaitTimeoutError          a job that was waited for is not at its end yet
 
@@ -31,6 +32,9 @@ NEXT_BY_CODE: Final[Mapping[str, str]] = {
     "loss_diverged": "lower training.learning_rate and post the task again",
     "gate_rejected": "look at the rows that the detail names; or change the limit with `strata models gate MODEL` "
     "(its --help lists them), then `strata jobs retry JOB`",
+    "unsupported_export": "choose another --format; merged can be written of every version",
+    "parity_failed": "choose another --format, and tell the operator: the job's log says more",
+    "export_not_ready": "wait until its job has succeeded",
     "disk_full": "free space under the data folder, then retry the job",
 }
 
@@ -151,6 +155,13 @@ class ServiceUnavailableError(StrataAPIError):
 
     fallback_code = "unavailable"
     fallback_next = "wait a moment and try again; if it lasts, look at the service's log"
+
+
+class DamagedDownloadError(StrataAPIError):
+    """A file that arrived does not have the hash that the service tells."""
+
+    fallback_code = "damaged_download"
+    fallback_next = "try again; if it lasts, delete the export and ask for it anew"
 
 
 class JobFailedError(StrataAPIError):

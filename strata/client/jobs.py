@@ -96,7 +96,7 @@ class Jobs:
 
         A broken connection is taken up again after the last event seen; none is lost or given twice.
         """
-        last, absence = after, _Absence(patience.away_seconds)
+        last, absence = after, Absence(patience.away_seconds)
         while True:
             try:
                 for event in self._stream(job_id, last):
@@ -113,7 +113,7 @@ class Jobs:
             time.sleep(RECONNECT_SECONDS)
 
     def _looks(self, job_id: str, patience: Patience) -> Iterator[Job]:
-        start, absence = time.monotonic(), _Absence(patience.away_seconds)
+        start, absence = time.monotonic(), Absence(patience.away_seconds)
         while patience.timeout_seconds is None or time.monotonic() - start <= patience.timeout_seconds:
             try:
                 job = self.get(job_id)
@@ -137,7 +137,7 @@ class Jobs:
         return bool(self._http.call("GET", f"/v1/jobs/{job_id}/events", params={"after": after})["data"])
 
 
-class _Absence:
+class Absence:
     """How long the service has been away, borne up to a limit."""
 
     def __init__(self, limit_seconds: float) -> None:

@@ -92,6 +92,25 @@ class Transport:
                 self._body(response)
             yield response.iter_bytes()
 
+    @contextmanager
+    def file(self, path: str, *, offset: int, etag: str) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Hold a download open from byte ``offset`` on, if the content is still that of ``etag``, else from the start.
+
+        Gives the number of the first byte that comes, and the bytes as they come.
+
+        Raises:
+            StrataAPIError: as `call`; also when the connection breaks between two bytes.
+        """
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-", "If-Range": etag} if offset else {})
+        with (
+            self._errors_named(),
+            self._http.stream("GET", path, timeout=STREAM_TIMEOUT, headers=headers) as response,
+        ):
+            if not response.is_success:
+                response.read()
+                self._body(response)
+            yield (offset if response.status_code == httpx.codes.PARTIAL_CONTENT else 0), response.iter_bytes()
+
     def parsed(self, kind: type[M], body: Any) -> M:
         """Return ``body`` as a ``kind``; unknown fields are kept."""
         try:

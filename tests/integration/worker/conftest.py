@@ -10,6 +10,7 @@ from pathlib import Path
 
 import moved_models
 import pytest
+import real_service as real
 from installation import FAKE_TRAINER, Install, Installation, prepare
 from real_redis import start_redis
 
@@ -155,3 +156,12 @@ def abroad(install: Install) -> Installation:
     made.add_base_model()
     made.work_off()
     return made
+
+
+@pytest.fixture(scope="session")
+def real_service(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[real.RealService]:
+    """A model that learned two tasks by the real trainer: training is the same whatever the registry runs on."""
+    data = tmp_path_factory.mktemp("real")
+    shutil.copyfile(sqlite_template, data / "registry.sqlite")
+    with real.running(data) as service:
+        yield service

@@ -1,24 +1,11 @@
 """Leaving a task out through the HTTP door, with the real trainer on a tiny model: one installation for all that is asked."""
 
-import json
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-
 import pytest
-from doors import Echo
-from installation import Installation, prepare
-from starlette.testclient import TestClient
-from tiny_models import tiny_llama
+from real_service import RealService
 
-from api.main import create_app
-from core.dispatch.local import LocalDispatcher
 from core.domain.manifest import Manifest
-from core.registry.work import Registry
 from core.services.projects import DEFAULT_PROJECT_ID as PROJECT
 from core.services.versions import resolve
-from core.settings import Settings
-from core.storage import opening
 from core.storage.artefacts import LocalArtefactStore
 from core.weights import base, fold
 from core.weights.delta import Delta
@@ -26,52 +13,12 @@ from core.weights.delta import Delta
 # Training is the same whatever the registry runs on. Each process loads torch, which takes long where many do.
 pytestmark = pytest.mark.timeout(400)
 
-SPEC = {
-    "method": "jumplora+ella+replay",
-    "training": {"max_steps": 8, "batch_size": 4, "learning_rate": 0.01},
-    "evaluation": {"max_rows": 4},
-}
 
-
-def rows(task: str) -> bytes:
-    lines = ({"text": f"{task} {n}", "label": ("red", "blue")[n % 2]} for n in range(40))
-    return "".join(json.dumps(line) + "\n" for line in lines).encode()
-
-
-@pytest.fixture(scope="module")
-def service(
-    tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
-) -> Iterator[tuple[TestClient, Installation]]:
-    """A model `colours` that learned hue and tint, keeping rows."""
-    data = tmp_path_factory.mktemp("real")
-    (data / "registry.sqlite").write_bytes(sqlite_template.read_bytes())
-    settings = Settings(data_dir=data, min_free_bytes=0, device="cpu", trainer_threads=1)
-    with closing(Registry(settings.database_url)) as registry:
-        prepare(registry)
-        made = Installation(settings, registry, LocalDispatcher())
-        made.add_base_model(f"folder:{tiny_llama(data / 'ok')}")
-        made.work_off()
-        blobs = opening.blob_store(settings.blobs_dir, **settings.storage)
-        app = create_app(settings, registry=registry, blobs=blobs, dispatcher=made.dispatcher, generator=Echo())
-        with TestClient(app, base_url="http://127.0.0.1:8321") as client:
-            body = {"name": "colours", "base_model": "tiny-ok", "method": SPEC, "policy": {"store_rows": True}}
-            client.post("/v1/models", json=body).raise_for_status()
-            for task in ("hue", "tint"):
-                post(client, task)
-            made.work_off()
-            yield client, made
-
-
-def post(client: TestClient, task: str) -> None:
-    files = {"file": (f"{task}.jsonl", rows(task))}
-    client.post("/v1/tasks", data={"model": "colours", "name": task}, files=files).raise_for_status()
-
-
-def test_a_task_is_left_out_and_the_next_one_learns_without_it(service: tuple[TestClient, Installation]) -> None:
-    client, installation = service
+def test_a_task_is_left_out_and_the_next_one_learns_without_it(real_service: RealService) -> None:
+    client, installation = real_service.client, real_service.installation
     asked = client.post("/v1/models/colours/versions", json={"leave_out": ["hue"]})
     assert asked.status_code == 202, asked.text
-    post(client, "tone")
+    real_service.post("tone")
     installation.work_off()
 
     job = client.get(asked.headers["location"]).json()
