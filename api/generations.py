@@ -45,6 +45,7 @@ class Generation:
         self._request = request
         self._room: GenerationRoom = request.app.state.generation_room
         self._departure = Departure()
+        self._is_inside = False
         self._arrived_at = self._checked_at = time.monotonic()
         self._names: dict[str, str] = {}
 
@@ -55,11 +56,11 @@ class Generation:
             ClientDisconnect: nobody waits for it any more.
             StrataError: there is none.
         """
-        self._room.enter(self._caller)
+        self._enter()
         try:
             return await self._unless_left(partial(self._on_thread, self._answer, body))
         finally:
-            self._room.leave(self._caller)
+            self._leave()
 
     async def stream(self, body: GenerationRequest, *, told: Callable[[Told], Told] = iter) -> StreamingResponse:
         """Return the answer as server-sent events, once its first piece is there.
@@ -72,11 +73,11 @@ class Generation:
             ClientDisconnect: as `answer`.
             StrataError: before the first piece; later errors are told inside the stream.
         """
-        self._room.enter(self._caller)
+        self._enter()
         try:
             pieces, first = await self._unless_left(partial(self._on_thread, self._begin, body, told))
         except BaseException:
-            self._room.leave(self._caller)
+            self._leave()
             raise
         return _Stream(self._frames(first, pieces), at_end=partial(self._end, pieces))
 
@@ -106,6 +107,8 @@ class Generation:
             while piece is not None:
                 yield _frame(piece)
                 piece = await self._on_thread(next, pieces, None)
+            # Whoever reads the end may ask again at once.
+            self._leave()
             yield _DONE
         except StrataError as error:
             request_id = self._request.state.request_id
@@ -116,8 +119,17 @@ class Generation:
     async def _end(self, pieces: Told) -> None:
         # A caller that went away must not leave the engine writing.
         self._departure.leave()
+        self._leave()
         await anyio.to_thread.run_sync(_close, pieces)
-        self._room.leave(self._caller)
+
+    def _enter(self) -> None:
+        self._room.enter(self._caller)
+        self._is_inside = True
+
+    def _leave(self) -> None:
+        if self._is_inside:
+            self._is_inside = False
+            self._room.leave(self._caller)
 
     def _answer(self, body: GenerationRequest) -> dict[str, Any]:
         return self._named(self._context.generator.generate(self._question(body)))

@@ -21,7 +21,7 @@ _DAY_SECONDS: Final = 24 * 3600
 _PAGE_ROWS: Final = 100
 _NO_LIMIT: Final = "none"
 # What the columns can hold.
-_DIGITS: Final = {"max_open_jobs": 9, "max_bytes": 15, "max_requests_per_minute": 9}
+_DIGITS: Final = {"max_open_jobs": 9, "max_bytes": 15, "max_requests_per_minute": 9, "max_generations": 9}
 
 app: Final = typer.Typer(
     help="Keys and quotas of this installation, on its registry itself.",
@@ -83,9 +83,11 @@ def quotas(
     max_open_jobs: Limit = None,
     max_bytes: Limit = None,
     max_requests_per_minute: Limit = None,
+    max_generations: Limit = None,
 ) -> None:
     """Show the project's quotas, after changing those that are given."""
-    given = dict(zip(projects.QUOTAS, (max_open_jobs, max_bytes, max_requests_per_minute), strict=True))
+    said = (max_open_jobs, max_bytes, max_requests_per_minute, max_generations)
+    given = dict(zip(projects.QUOTAS, said, strict=True))
     changes = {name: _limit(name, value) for name, value in given.items() if value is not None}
     with opened_registry() as registry, registry.write() as work:
         found = projects.named(work, name=project)

@@ -29,7 +29,7 @@ _ERRORS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def create_app(  # noqa: PLR0913 - one argument a port
+def create_app(
     settings: Settings,
     *,
     registry: Registry,

@@ -43,6 +43,7 @@ def _view(work: Work, row: Row) -> ProjectView:
         max_open_jobs=row.max_open_jobs,
         max_bytes=row.max_bytes,
         max_requests_per_minute=row.max_requests_per_minute,
+        max_generations=row.max_generations,
         open_jobs=use.open_jobs,
         bytes=use.bytes,
         created_at=timestamp(row.created_ms),

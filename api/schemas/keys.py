@@ -56,6 +56,11 @@ class ProjectRequest(Request):
     max_requests_per_minute: _Count | None = Field(
         default=None, description="Counted in each API process, for calls with a key."
     )
+    max_generations: _Count | None = Field(
+        default=None,
+        description="Answers under way at once, counted in each API process, for calls with a key; null for the "
+        "service's own limit, `project_max_generations`.",
+    )
 
 
 class ProjectView(View):
@@ -67,6 +72,7 @@ class ProjectView(View):
     max_open_jobs: int | None
     max_bytes: int | None
     max_requests_per_minute: int | None
+    max_generations: int | None
     open_jobs: int
     bytes: int
     created_at: str

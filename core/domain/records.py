@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A tenant. Its quotas are None where there is no limit."""
+    """A tenant. Its quotas are None where there is no limit; of answers at once, the service's own is the limit then."""
 
     id: str
     name: str
@@ -22,6 +22,7 @@ class Project:
     max_open_jobs: int | None
     max_bytes: int | None
     max_requests_per_minute: int | None
+    max_generations: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

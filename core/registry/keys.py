@@ -50,6 +50,7 @@ def match(work: Work, *, sha256: str, noted_within_ms: int) -> Match | None:
         key_id=row.id,
         scopes=frozenset(map(Scope, row.scopes)),
         max_requests_per_minute=row.max_requests_per_minute,
+        max_generations=row.max_generations,
     )
     return Match(caller=caller, is_use_due=bool(row.is_use_due))
 
@@ -65,6 +66,7 @@ def _matching(dialect: str) -> Select[Any]:
             API_KEY.c.project_id,
             API_KEY.c.scopes,
             PROJECT.c.max_requests_per_minute,
+            PROJECT.c.max_generations,
             case((is_due, 1), else_=0).label("is_use_due"),
         )
         .join(PROJECT, PROJECT.c.id == API_KEY.c.project_id)

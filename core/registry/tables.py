@@ -38,6 +38,7 @@ PROJECT: Final = Table(
     Column("max_open_jobs", Integer),
     Column("max_bytes", BigInteger),
     Column("max_requests_per_minute", Integer),
+    Column("max_generations", Integer),
 )
 
 BASE_MODEL: Final = Table(

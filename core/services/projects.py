@@ -12,7 +12,7 @@ from core.services.naming import require_name
 
 DEFAULT_PROJECT_ID: Final = "prj_default"
 OWN: Final = "own"
-QUOTAS: Final = ("max_open_jobs", "max_bytes", "max_requests_per_minute")
+QUOTAS: Final = ("max_open_jobs", "max_bytes", "max_requests_per_minute", "max_generations")
 
 
 def ensure_default(work: Work) -> None:

@@ -42,5 +42,5 @@ class Projects:
         return self._http.one(Project, "GET", "/v1/projects/own")
 
     def set_quotas(self, **quotas: int | None) -> Project:
-        """Change ``max_open_jobs``, ``max_bytes`` or ``max_requests_per_minute``; None lifts one."""
+        """Change ``max_open_jobs``, ``max_bytes``, ``max_requests_per_minute`` or ``max_generations``; None lifts one."""
         return self._http.one(Project, "PATCH", "/v1/projects/own", json=quotas)

@@ -35,6 +35,7 @@ class Project(Result):
     max_open_jobs: int | None = None
     max_bytes: int | None = None
     max_requests_per_minute: int | None = None
+    max_generations: int | None = None
     open_jobs: int = 0
     bytes: int = 0
 

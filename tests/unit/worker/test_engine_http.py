@@ -175,6 +175,7 @@ def test_health_says_what_is_live_and_what_it_takes(shelf: Shelf, tmp_path: Path
     assert health["status"] == "ok"
     assert [(live["version_id"], live["aliases"]) for live in health["live"]] == [(child.version_id, ["latest"])]
     assert health["resident_bytes"] > health["unique_bytes"] > health["live"][0]["own_bytes"] > 0
+    assert (health["loads"], health["requests"]) == (True, 0)
 
 
 def test_several_answers_are_told_with_their_log_probabilities_whole_and_in_pieces(

@@ -1,4 +1,4 @@
-"""A vLLM server's own pages, as its documentation names them (0.12 and later; checked against the pages of 0.33).
+"""A vLLM server's own pages, as its documentation named them when 0.33 was the newest release.
 
 `GET /health` and `GET /v1/models` are always there. `POST /sleep`, `/wake_up` and `/collective_rpc` are there in its
 development mode only (`VLLM_SERVER_DEV_MODE=1` with `--enable-sleep-mode`), without any key: see
