@@ -33,8 +33,8 @@ def build(settings: Settings) -> FastAPI:
         settings=settings,
         registry=registry,
         blobs=opening.blob_store(settings.blobs_dir, **settings.storage),
-        dispatcher=dispatcher,
         artefacts=opening.artefact_store(settings.artefacts_dir, **settings.storage),
+        dispatcher=dispatcher,
         generator=backends,
         at_shutdown=(close_dispatcher, backends.close, registry.close),
     )

@@ -119,14 +119,14 @@ JOB_CODES: Final[dict[str, str]] = {
     "invalid_spec": "The trainer could not use its spec",
     "out_of_memory": "The device ran out of memory",
     "parent_conflict": "The model's head is not, or no longer, what the job expected",
-    "poison_job": "Its workers died, or its trainer hung, again and again without a new checkpoint",
     "parity_failed": "The export, opened again, was not the version: it is not delivered",
+    "poison_job": "Its workers died, or its trainer hung, again and again without a new checkpoint",
     "source_not_found": "There is no base model at the source",
     "source_unavailable": "The base model's source could not be reached",
     "timed_out": "The job ran longer than it may",
     "unsupported_base_model": "The base model is of an architecture that is not supported",
-    "unsupported_kind": "This worker cannot execute jobs of that kind",
     "unsupported_export": "The version cannot be written in this format",
+    "unsupported_kind": "This worker cannot execute jobs of that kind",
 }
 
 # What the HTTP library itself refuses with, in our words.

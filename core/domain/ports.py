@@ -24,10 +24,10 @@ class ArtefactStore(Protocol):
     def fetch(self, key: str, *, target: Path) -> None:
         """Put the folder of ``key`` at ``target`` and verify every file against its manifest."""
 
-    def delete(self, key: str) -> None:
     def stream(self, key: str, name: str, *, first: int, last: int) -> Iterator[bytes]:
         """Yield the bytes ``first`` to ``last``, both included, of one file of ``key``, in pieces."""
 
+    def delete(self, key: str) -> None:
         """Remove ``key`` and all below it; no error when it is absent."""
 
     def stale(self, *, older_than_seconds: float) -> Iterator[str]:

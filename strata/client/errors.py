@@ -26,6 +26,7 @@ NEXT_BY_CODE: Final[Mapping[str, str]] = {
     "unknown_base_model": "list the base models with `strata base-models list`",
     "missing_scope": "ask for a key with that scope: `strata keys create NAME --scope SCOPE` with an admin key makes one",
     "too_many_open_jobs": "wait until a job is over, or cancel one with `strata jobs cancel`",
+    "too_many_generations": "wait until an answer is over; streams count until their last piece",
     "too_many_bytes": "delete datasets that no task uses, or ask the operator for more",
     "name_taken": "choose another name",
     "out_of_memory": "lower training.batch_size and raise training.gradient_accumulation by the same factor",
