@@ -83,9 +83,11 @@ class Pool:
         return {member.name: member.standing for member in self._members}
 
     def metrics(self) -> Mapping[str, str]:
-        """Return what the backends that answer measure, by their names."""
+        """Return what the backends that answer measure, by their names; who was away a moment ago is not waited for."""
         found: dict[str, str] = {}
         for member in self._members:
+            if member.is_out:
+                continue
             try:
                 found[member.name] = member.backend.metrics()
             except StrataError:
