@@ -4,7 +4,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -49,13 +49,7 @@ def test_an_engine_is_killed_and_comes_back_and_nobody_is_refused(
         engines = {name: start(name) for name in names}
         for engine in engines.values():
             engine.await_ready()
-        entries = [EngineEntry(kind="engine", name=name, address=f"unix:{sockets / name}.sock") for name in names]
-        pool = assembly.pool(entries, engine_secret=None, timeout_seconds=30, poll_seconds=0.1)
-        running.callback(pool.close)
-        settings = Settings(data_dir=data, database_url=database_url)
-        blobs = LocalBlobStore(settings.blobs_dir)
-        app = create_app(settings, registry=studio.registry, blobs=blobs, dispatcher=Wakes(), generator=pool)
-        url = running.enter_context(listening(app))
+        url = running.enter_context(api(studio, Settings(data_dir=data, database_url=database_url), sockets, names))
         until(lambda: httpx.post(f"{url}/v1/generate", json=ASK, timeout=60).is_success)
         answers: list[tuple[int, str]] = []
         done = threading.Event()
@@ -75,6 +69,17 @@ def test_an_engine_is_killed_and_comes_back_and_nobody_is_refused(
             caller.join()
     assert {status for status, _ in answers} == {200}
     assert len({said for _, said in answers}) == 1
+
+
+@contextmanager
+def api(studio: Studio, settings: Settings, sockets: Path, names: tuple[str, ...]) -> Iterator[str]:
+    """Yield the address of an API in front of the engines of these names."""
+    entries = [EngineEntry(kind="engine", name=name, address=f"unix:{sockets / name}.sock") for name in names]
+    pool = assembly.pool(entries, engine_secret=None, timeout_seconds=30, poll_seconds=0.1)
+    blobs = LocalBlobStore(settings.blobs_dir)
+    app = create_app(settings, registry=studio.registry, blobs=blobs, dispatcher=Wakes(), generator=pool)
+    with closing(pool), listening(app) as url:
+        yield url
 
 
 def asks(url: str, answers: list[tuple[int, str]], done: threading.Event) -> None:
