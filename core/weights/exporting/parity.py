@@ -15,7 +15,8 @@ from core.weights.canary import PROMPTS
 from core.weights.exporting.version import Opened
 from core.weights.tokens import encode_prompt
 
-# In float32 on both sides. The same tensors give the same bits; sums in another order differ in the last ones.
+# In float32 on both sides: the same tensors give the same bits. A sum that is taken in another order, as an adapter's is,
+# differs in the last ones, and so by a share of the largest logit.
 EXACT: Final = 1e-4
 # As a share of the largest logit, where weights were rounded to 16 bits on one side only.
 ROUNDED: Final = 5e-2
@@ -73,9 +74,11 @@ def prove(opened: Opened, own: Sequence[Tensor], *, spec: ExportSpec, family: Fa
 
 
 def _tolerance(spec: ExportSpec, stored: torch.dtype, largest: float) -> float:
-    """Return what logits may differ by: more only where one side alone rounds its weights."""
-    is_rounded = spec.dtype is ExportDtype.F16 or (spec.format is ExportFormat.ADAPTER and stored != torch.float32)
-    return ROUNDED * max(1.0, largest) if is_rounded else EXACT
+    """Return what logits may differ by: more where one side alone rounds its weights, or adds them up otherwise."""
+    is_adapter = spec.format is ExportFormat.ADAPTER
+    if spec.dtype is ExportDtype.F16 or (is_adapter and stored != torch.float32):
+        return ROUNDED * max(1.0, largest)
+    return EXACT * max(1.0, largest) if is_adapter else EXACT
 
 
 def _refusal(why: str) -> InvalidError:
