@@ -7,6 +7,7 @@ fault; what the description forbids must be refused.
 import re
 from typing import Any, Final
 
+import built_exports
 import pytest
 import schemathesis
 from doors import Door
@@ -59,8 +60,11 @@ def bearer(desk: Door) -> dict[str, str]:
     """The service, once it asks for keys, and a key of the project that has something in it."""
     LATE.app = desk.client.app
     desk.echo.version_id = desk.resolve("desk:latest")
-    key = tenant(desk, "default").key
-    return {"Authorization": f"Bearer {key}"}
+    shown = {"Authorization": f"Bearer {tenant(desk, 'default').key}"}
+    asked = desk.client.post("/v1/versions/shelf/exports", json={"format": "merged"}, headers=shown)
+    asked.raise_for_status()
+    built_exports.build(desk.registry, desk.settings.artefacts_dir)
+    return shown
 
 
 @schema.parametrize()
@@ -74,9 +78,11 @@ def test_what_is_there_is_answered_as_it_is_described(desk: Door, bearer: dict[s
     """The requests that are made up seldom name a thing that is there."""
     job = desk.client.get("/v1/jobs?model=desk", headers=bearer).json()["data"][0]
     task = desk.client.get(f"/v1/tasks/{job['task_id']}", headers=bearer).json()
+    export = desk.client.get("/v1/exports", headers=bearer).json()["data"][0]
     there = {
         "model": "desk", "alias": "latest", "version": "desk@1", "name": "tiny", "project_id": "own", "job_id": job["id"],
         "task_id": job["task_id"], "dataset_id": task["dataset_id"], "file_id": task["dataset_id"],
+        "export_id": export["id"], "file": "README.md",
     }  # fmt: skip
     named = {name: there[name] for name in re.findall(r"{(\w+)}", path)}
     answer = schema[path]["GET"].Case(path_parameters=named).call_and_validate(headers=bearer, checks=CHECKS[:4])

@@ -97,7 +97,7 @@ def test_a_missing_dataset_fails_the_job_and_not_the_worker(context: WorkerConte
 
 
 def test_a_kind_that_this_worker_does_not_know_fails_with_advice(context: WorkerContext, desk: FakeDesk) -> None:
-    desk.kind = JobKind.EXPORT
+    desk.kind = JobKind.EVALUATE
 
     run(context)
 
