@@ -18,11 +18,13 @@ from tests.chaos.calls import Answer, Caller
 from tests.chaos.journal import Journal, Outcome
 
 BASE = "tiny"
-MODELS = ("amber", "basalt", "cobalt", "dune")
+MODELS = ("amber", "basalt", "cobalt", "dune", "ember", "flint")
 REAL_MODELS = ("real-east", "real-west")
 REAL_SPEC = {"training": {"max_steps": 6, "batch_size": 4}, "evaluation": {"max_rows": 2}}
 # More would wait for longer than a run has time to come to rest.
 MOST_WAITING = 10
+# Then to ask again at once would take the machine's time from the jobs.
+FULL_SECONDS = 0.5
 REMEMBERED = 12
 # Of a request under a key; a minute of them.
 MOST_TRIES = 300
@@ -71,6 +73,7 @@ class Submitter(User):
     def act(self) -> None:
         waiting = self.caller.get("/v1/jobs", state="queued", limit=100)
         if waiting is None or len(waiting["data"]) >= MOST_WAITING:
+            self.shared.stop.wait(FULL_SECONDS)
             return
         self.count += 1
         kind = self.random.choices(("walk", "stroll"), (4, 1))[0]

@@ -116,7 +116,7 @@ class ProcessFaults:
 
     def _victim(self, kind: str) -> Service | None:
         found = self._site.keeper.of_kind(kind)
-        held = {service.name: self._trainers_of(service) for service in found}
+        held = self._held_by(found)
         found = [service for service in found if all(self._may_hit(each) for each in held[service.name])]
         if not found:
             return None
@@ -128,9 +128,17 @@ class ProcessFaults:
         return not trainer.is_real or self._hits[trainer.job_id] < MOST_HITS_OF_REAL
 
     def _trainers_of(self, service: Service) -> list[Trainer]:
-        if service.kind != "worker":
-            return []
-        return [each for each in trainers(self._site.jobs_dir) if group_of(each.parent) == service.pid]
+        return self._held_by([service])[service.name]
+
+    def _held_by(self, services: list[Service]) -> dict[str, list[Trainer]]:
+        """Return the trainers of each service by its name, from one look at all processes."""
+        held: dict[str, list[Trainer]] = {service.name: [] for service in services}
+        workers = {pid: service.name for service in services if service.kind == "worker" and (pid := service.pid)}
+        for each in trainers(self._site.jobs_dir) if workers else ():
+            group = group_of(each.parent)
+            if group in workers:
+                held[workers[group]].append(each)
+        return held
 
     def _expect_death(self, orphans: list[Trainer]) -> None:
         def look() -> None:

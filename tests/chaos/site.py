@@ -20,7 +20,8 @@ from tests.chaos.processes import Keeper, Service, clean_environment
 from tests.chaos.servers import Servers
 from tests.compose_stack import ROOT, Places, free_port, services
 
-WORKERS = 3
+# More than die at a time: what the faults leave alive must be enough for jobs to come to their ends.
+WORKERS = 5
 LEASE_SECONDS = 1.2
 QUICK = {
     "STRATA_LEASE_SECONDS": str(LEASE_SECONDS),
