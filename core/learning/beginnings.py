@@ -35,7 +35,7 @@ class Beginning:
         layers: their keys and values, ``[1, heads, tokens, width]`` each.
     """
 
-    tokens: Tokens = ()
+    tokens: Sequence[int] = ()
     layers: tuple[tuple[Tensor, Tensor], ...] = ()
 
     def lent_to(self, n_rows: int) -> Any:

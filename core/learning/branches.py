@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-Tokens = Sequence[int]
+Tokens = list[int]
 
 # How often a beginning may go on in longer ones: all of a path are held at once.
 _LEVELS: Final = 4
@@ -64,7 +64,7 @@ class _Grower:
                     pending.append((part, alike))
                 else:
                     alone += part
-        return Branch(self.sequences[members[0]][start:end] if members else (), alone, branches)
+        return Branch(self.sequences[members[0]][start:end] if members else [], alone, branches)
 
     def _parted(self, group: list[int], place: int) -> Iterator[list[int]]:
         """Yield the members of a group by what stands at ``place``; the sequences that end there are one part."""

@@ -9,6 +9,7 @@ import pytest
 import structlog
 from doors import Door, labelled, statements
 from sqlalchemy import select, update
+from starlette.requests import Request
 from tenants import Tenant, document, furnish, line_up, tenant
 
 from api import scopes
@@ -181,8 +182,9 @@ def test_a_streamed_answer_stops_when_the_callers_key_is_revoked(door: Door, adm
     from api.generations import Generation
 
     caller = keys.authenticate(door.registry, key=admin.key)
-    context = door.client.app.state.context  # type: ignore[attr-defined]
-    generation = Generation(context, caller=caller, limiter=None)  # type: ignore[arg-type]
+    app = door.client.app
+    request = Request({"type": "http", "app": app})
+    generation = Generation(app.state.context, caller=caller, request=request)  # type: ignore[attr-defined]
     generation._checked_at = float("-inf")
     admin.ok("DELETE", f"/v1/keys/{admin.key_id}")
     with pytest.raises(Exception, match="opens nothing"):

@@ -70,7 +70,12 @@ def test_a_key_is_revoked_by_its_id(door: Door, run: Run) -> None:
 def test_quotas_are_shown_and_changed_by_name(door: Door, run: Run) -> None:
     key = made(run, "ops", "--scope", "read")
     shown = run("quotas", "--max-open-jobs", "4", "--max-bytes", "1000000000000").stdout
-    given = {"max_open_jobs": "4", "max_bytes": "1000000000000", "max_requests_per_minute": "none", "max_generations": "none"}
+    given = {
+        "max_open_jobs": "4",
+        "max_bytes": "1000000000000",
+        "max_requests_per_minute": "none",
+        "max_generations": "none",
+    }
     assert dict(line.split() for line in shown.splitlines()) == given
     assert bearer(door, key).ok("GET", "/v1/projects/own")["max_open_jobs"] == 4
     assert run("quotas", "--max-open-jobs", "none").stdout.split()[1] == "none"

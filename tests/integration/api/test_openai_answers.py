@@ -1,6 +1,5 @@
 """Chat completions and completions through OpenAI's own client: what the engine is asked, and how its answer is told."""
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
