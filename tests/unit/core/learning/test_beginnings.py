@@ -77,7 +77,7 @@ def test_a_beginning_is_shared_where_it_saves_enough_and_may_go_on_in_longer_one
     assert found == {(): [5], tuple(range(10)): [0, 1], tuple(passage): [2, 3, 4]}
     ((beginning, alone),) = paths(branched(sequences, worth=61))
     assert (beginning, sorted(alone)) == ([], [0, 1, 2, 3, 4, 5])
-    assert branched([], worth=1) == Branch((), [], [])
+    assert branched([], worth=1) == Branch([], [], [])
 
 
 def test_a_thousand_growing_beginnings_do_not_grow_the_stack() -> None:
