@@ -29,7 +29,9 @@ def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @cache
 def outcome(folder: Path, method: str, objectives: str = "") -> Outcome:
     AcceleratorState._reset_state(reset_partial_state=True)
-    given = {"ella": ELLA, "l1": L1, "all": {**ELLA, "drift": {"strength": 40.0}}}.get(objectives, {})
+    given = {"ella": ELLA, "l1": L1, "all": {**ELLA, "drift": {"strength": 40.0}}, "laplace": {"laplace": {}}}.get(
+        objectives, {}
+    )
     return learn_both(folder, method, {"objectives": given})
 
 
@@ -128,6 +130,12 @@ def test_the_default_method_forgets_next_to_nothing_and_still_learns(base_folder
     assert got.second < KNOWN
     assert got.forgotten < plain.forgotten / 4
     assert got.forgotten < KNOWN
+
+
+def test_jumplora_and_laplace_forget_less_than_a_quarter_and_still_learn(base_folder: Path, plain: Outcome) -> None:
+    got = outcome(base_folder, "jumplora", "laplace")
+    assert got.second < KNOWN
+    assert got.forgotten < plain.forgotten / 4
 
 
 def test_every_method_has_its_claim() -> None:
