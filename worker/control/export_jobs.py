@@ -1,21 +1,19 @@
 """`export` jobs: a version's chain goes in, files that other software opens come out."""
 
 import hashlib
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
 
-from core.domain.crash_points import crash_point
-from core.domain.errors import ConflictError, CorruptError, UnavailableError
+from core.domain.errors import CorruptError
 from core.domain.export_spec import PARITY_FILE, ExportSpec
 from core.domain.exports import ExportedFile, Parity, export_key
 from core.domain.job_folder import JobFolder, ScoreEvent
 from core.domain.trainer_spec import BaseRef, ChainLink
 from core.services.export_plans import ExportPlan
 from core.storage import durable, lineages, manifests
-from worker.control import preflight, staging
+from worker.control import preflight, results, staging
 from worker.control.context import WorkerContext
 from worker.control.desk import Claim
 from worker.control.heart import Heart
@@ -73,22 +71,13 @@ class ExportJobs:
         files.append(ExportedFile(name=manifests.NAME, bytes=(out / manifests.NAME).stat().st_size, sha256=sha256))
         key = export_key(project_id=job.project_id, model_id=str(job.model_id), manifest_sha256=sha256)
         preflight.await_disk(context, heart, out)
-        crash_point("store.before")
-        heart.insist(lambda: context.artefacts.publish(out, key=key))
-        crash_point("store.after")
-
-        def make_known() -> None:
-            crash_point("publish.before")
-            context.desk.complete_export(claim, manifest_sha256=sha256, files=files, parity=parity)
-            crash_point("publish.after")
-
-        try:
-            heart.insist(make_known)
-        except ConflictError:
-            # While the store is away it stays, and is collected later.
-            with suppress(UnavailableError):
-                context.artefacts.delete(key)
-            raise
+        results.put_up(
+            out,
+            key=key,
+            tell=lambda: context.desk.complete_export(claim, manifest_sha256=sha256, files=files, parity=parity),
+            context=context,
+            heart=heart,
+        )
 
 
 def _pack(plan: ExportPlan, context: WorkerContext, folder: JobFolder) -> Path | None:

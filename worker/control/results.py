@@ -1,6 +1,7 @@
 """What becomes of a version that was left in a job's folder: verified, stored, and only then visible."""
 
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,24 +30,39 @@ def publish(
     manifest, sha256 = _read_manifest(folder.out)
     preflight.await_disk(context, heart, folder.out)
     key = f"versions/{manifest.provenance.project_id}/{manifest.provenance.model_id}/{sha256}"
+    put_up(
+        folder.out,
+        key=key,
+        tell=lambda: context.desk.publish(claim, manifest=manifest, scores=scores, artefact=key),
+        context=context,
+        heart=heart,
+    )
+    context.notify_engine()
+
+
+def put_up(out: Path, *, key: str, tell: Callable[[], None], context: WorkerContext, heart: Heart) -> None:
+    """Store a verified artefact, and only then tell the registry of it.
+
+    Raises:
+        ConflictError: the registry refused it; what was stored of it is gone.
+    """
     crash_point("store.before")
-    heart.insist(lambda: context.artefacts.publish(folder.out, key=key))
+    heart.insist(lambda: context.artefacts.publish(out, key=key))
     crash_point("store.after")
 
-    def make_visible() -> None:
+    def make_known() -> None:
         # Past the last look at the lease: from here on only the fence keeps out a holder that comes too late.
         crash_point("publish.before")
-        context.desk.publish(claim, manifest=manifest, scores=scores, artefact=key)
+        tell()
         crash_point("publish.after")
 
     try:
-        heart.insist(make_visible)
+        heart.insist(make_known)
     except ConflictError:
         # While the store is away it stays, and is collected later.
         with suppress(UnavailableError):
             context.artefacts.delete(key)
         raise
-    context.notify_engine()
 
 
 def _read_manifest(out: Path) -> tuple[Manifest, str]:
