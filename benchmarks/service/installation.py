@@ -23,11 +23,11 @@ from core.settings import Settings
 from migrations.commands import upgrade
 from tests import postgres_server
 from tests.compose_stack import free_port, redis_command
+from tests.fake_trainer.command import COMMAND_LINE
 from tests.stage import ready_base
 
 ROOT: Final = Path(__file__).parents[2]
 MODELS: Final = 16
-_TRAINER: Final = f"{sys.executable} {ROOT / 'tests' / 'fake_trainer.py'}"
 _CELERY: Final = ("celery", "-A", "worker.control.celery_app")
 START_SECONDS: Final = 60.0
 
@@ -170,7 +170,7 @@ def _installed(name: str, folder: Path, new_database: Callable[[str], str], **se
         api_port=free_port(),
         device="cpu",
         trainer_threads=1,
-        compute_command=_TRAINER,
+        compute_command=COMMAND_LINE,
         log_requests=False,
         **settings,
     )

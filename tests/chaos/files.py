@@ -13,8 +13,9 @@ from core.services import retention
 from core.storage import manifests
 from core.storage.artefacts import STAGING, LocalArtefactStore
 from core.storage.blobs import LocalBlobStore
-from tests import fake_trainer
 from tests.chaos.site import Site
+from tests.fake_trainer.trainer import WALK
+from tests.fake_trainer.walks import walked
 from worker.control.collection import Collector
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def torn(data_dir: Path, rows: "Rows") -> Iterator[str]:
 
 def _misstepped(version_id: str, folder: Path) -> Iterator[str]:
     """Say so if the training of a version left a step out, or took one twice: resuming is exact."""
-    walk = folder / fake_trainer.WALK
-    if walk.exists() and json.loads(walk.read_text()) != fake_trainer.walked():
+    walk = folder / WALK
+    if walk.exists() and json.loads(walk.read_text()) != walked():
         yield f"I8: the steps of {version_id} do not add up"
 
 

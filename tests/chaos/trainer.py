@@ -13,15 +13,16 @@ from pathlib import Path
 from core.domain.job_folder import ExitCode, JobFolder
 from core.domain.manifest import CANARY_FILE, DELTA_FILE, DeltaSummary
 from core.domain.trainer_spec import TrainerSpec
-from tests import fake_trainer
 from tests.chaos.kit import Kit
+from tests.fake_trainer.behaviours import walk
+from tests.fake_trainer.trainer import FakeTrainer
 from worker.compute import lifeline
 
 REAL = "real"
 SECONDS_A_STEP = {"walk": 0.08, "stroll": 0.4}
 
 
-class WeightlessTrainer(fake_trainer.FakeTrainer):
+class WeightlessTrainer(FakeTrainer):
     """Publishes the parent's weights as they are: an empty delta, and the parent's own canary."""
 
     def __init__(self, root: Path, kit: Kit) -> None:
@@ -45,7 +46,7 @@ def main() -> int:
     lifeline.hold()
     trainer = WeightlessTrainer(root, kit)
     try:
-        return fake_trainer.walk(trainer, seconds=SECONDS_A_STEP[_kind_of(root)])
+        return walk(trainer, seconds=SECONDS_A_STEP[_kind_of(root)])
     except OSError as error:
         if error.errno == errno.ENOSPC:
             return ExitCode.DISK_FULL

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import stage
-from doors import Door, Echo
+from doors import Door, Echo, prompted
 from openai import OpenAI
 from starlette.testclient import TestClient
 
@@ -49,3 +49,9 @@ def desk(door: Door) -> Door:
 def openai(desk: Door) -> OpenAI:
     """OpenAI's own client, in front of `desk`."""
     return OpenAI(base_url="http://127.0.0.1:8321/v1", api_key="any", http_client=desk.client, max_retries=0)
+
+
+@pytest.fixture
+def rows(openai: OpenAI) -> str:
+    """The id of an uploaded file."""
+    return openai.files.create(file=("rows.jsonl", prompted(20)), purpose="fine-tune").id

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 import stage
 from doors import Door, labelled, prompted
-from openai import APIStatusError, ConflictError, NotFoundError, OpenAI, RateLimitError, UnprocessableEntityError
+from openai import ConflictError, NotFoundError, OpenAI, RateLimitError, UnprocessableEntityError
 from openai.types.fine_tuning import FineTuningJob
 
 from core.domain.job_folder import ProgressEvent
@@ -16,11 +16,6 @@ from core.services import jobs
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 SUPERVISED: Final = {"type": "supervised"}
-
-
-@pytest.fixture
-def rows(openai: OpenAI) -> str:
-    return openai.files.create(file=("rows.jsonl", prompted(20)), purpose="fine-tune").id
 
 
 def learn(desk: Door, job: FineTuningJob, *, steps: int = 0) -> str:
@@ -239,59 +234,6 @@ def test_a_quota_is_told_with_a_time_to_wait(openai: OpenAI, desk: Door, rows: s
     assert refused.value.code == "too_many_open_jobs"
     assert int(refused.value.response.headers["retry-after"]) > 0
     assert [model.to_dict()["name"] for model in openai.models.list()] == ["desk"], "no model without its job"
-
-
-UNUSABLE: Final[list[tuple[dict[str, Any], str, str | None]]] = [
-    ({"model": "nobody"}, "model_not_found", "model"),
-    ({"model": "desk@9"}, "version_not_found", None),
-    ({"model": "desk:nobody"}, "alias_not_found", None),
-    ({"training_file": "file-abc123"}, "dataset_not_found", None),
-    ({"validation_file": "file-abc123"}, "dataset_not_found", None),
-    ({"suffix": "Not A Name"}, "invalid_name", "suffix"),
-    ({"model": "tiny", "suffix": "desk"}, "name_taken", None),
-    ({"suffix": "a", "strata": {"task": "b"}}, "invalid_request", "suffix"),
-    ({"strata": {"task": "Not A Name"}}, "invalid_name", "strata.task"),
-    ({"method": {"type": "dpo"}}, "invalid_request", "method.type"),
-    ({"method": {**SUPERVISED, "dpo": {"hyperparameters": {}}}}, "invalid_request", "method.dpo"),
-    ({"integrations": [{"type": "wandb", "wandb": {"project": "x"}}]}, "invalid_request", "integrations"),
-    ({"hyperparameters": {"n_epochs": 0}}, "invalid_request", "hyperparameters.n_epochs"),
-    ({"hyperparameters": {"learning_rate_multiplier": 1000}}, "invalid_request", "learning_rate_multiplier"),
-    (
-        {
-            "hyperparameters": {"n_epochs": 1},
-            "method": {**SUPERVISED, "supervised": {"hyperparameters": {"n_epochs": 2}}},
-        },
-        "invalid_request",
-        "hyperparameters",
-    ),
-    (
-        {"seed": 1, "strata": {"spec": {"training": {"seed": 2}}}},
-        "invalid_request",
-        "strata.spec.training.seed",
-    ),
-    (
-        {
-            "hyperparameters": {"learning_rate_multiplier": 2},
-            "strata": {"spec": {"training": {"learning_rate": 0.1}}},
-        },
-        "invalid_request",
-        "learning_rate_multiplier",
-    ),
-    ({"strata": {"spec": {"method": "nobody"}}}, "invalid_request", "strata.spec.method"),
-    ({"unheard_of": 1}, "invalid_request", "unheard_of"),
-]
-
-
-@pytest.mark.parametrize(("fields", "code", "param"), UNUSABLE, ids=str)
-def test_what_cannot_be_is_refused_by_name_and_leaves_nothing(
-    openai: OpenAI, desk: Door, rows: str, fields: dict[str, Any], code: str, param: str | None
-) -> None:
-    before = desk.contents()
-    with pytest.raises(APIStatusError) as refused:
-        openai.post("/fine_tuning/jobs", body={"model": "desk", "training_file": rows, **fields}, cast_to=object)
-    assert (refused.value.code, refused.value.param) == (code, param)
-    assert desk.contents() == before
-    assert desk.wakes.job_ids == []
 
 
 def test_a_version_is_shown_and_deleted_like_a_model(openai: OpenAI, desk: Door, rows: str) -> None:

@@ -3,7 +3,6 @@
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import moved_models
 import pytest
 import real_service as real
-from installation import FAKE_TRAINER, Install, Installation, prepare
+from installation import Install, Installation, prepare
 from real_redis import start_redis
 
 from core.dispatch.local import LocalDispatcher
@@ -23,6 +22,7 @@ from core.services.projects import DEFAULT_PROJECT_ID as PROJECT
 from core.services.promotions import Promotion
 from core.settings import Settings
 from core.storage import manifests
+from tests.fake_trainer.command import COMMAND_LINE
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def install(tmp_path: Path, database_url: str) -> Iterator[Install]:
         *,
         dispatcher: Dispatcher | None = None,
         broker_url: str = "redis://127.0.0.1:1/0",
-        compute_command: str = f"{sys.executable} {FAKE_TRAINER}",
+        compute_command: str = COMMAND_LINE,
         lease_seconds: float = 30,
     ) -> Installation:
         settings = Settings(
@@ -104,7 +104,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Ite
         min_free_bytes=0,
         device="cpu",
         trainer_threads=1,
-        compute_command=f"{sys.executable} {FAKE_TRAINER}",
+        compute_command=COMMAND_LINE,
         beat_seconds=0.25,
         lease_seconds=30,
         poll_seconds=0.1,

@@ -25,8 +25,6 @@ from core.storage import opening
 from worker.control import assembly
 from worker.control.loop import run_next
 
-FAKE_TRAINER = Path(__file__).parents[2] / "fake_trainer.py"
-
 
 def never() -> bool:
     return False

@@ -1,13 +1,12 @@
 """A worker or its trainer dies at each point where something must be whole or absent; the next one ends where it would have."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import one_worker
 import pytest
-from installation import FAKE_TRAINER, Install, Installation
+from installation import Install, Installation
 
 from core.domain.crash_points import VARIABLE
 from core.domain.jobs import TERMINAL, JobState
@@ -16,6 +15,7 @@ from core.services import versions
 from core.services.projects import DEFAULT_PROJECT_ID as PROJECT
 from core.storage import manifests
 from core.storage.artefacts import LocalArtefactStore
+from tests.fake_trainer.command import COMMAND_LINE
 
 # What is about processes and files needs one database only; `make chaos` dies at random points on both.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -61,7 +61,7 @@ TRAINER = [
 def crashing(install: Install, tmp_path: Path) -> Installation:
     for kind in ("worker", "trainer"):
         (tmp_path / "fuses" / kind).mkdir(parents=True)
-    command = f"env {VARIABLE}={tmp_path / 'fuses' / 'trainer'} {sys.executable} {FAKE_TRAINER}"
+    command = f"env {VARIABLE}={tmp_path / 'fuses' / 'trainer'} {COMMAND_LINE}"
     made = install(compute_command=command)
     made.settings = made.settings.model_copy(
         update={"lease_seconds": 0.8, "beat_seconds": 0.15, "sweep_seconds": 0.1, "barren_limit": 100}

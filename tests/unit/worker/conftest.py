@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,8 @@ from fake_desk import QUICK, FakeDesk
 
 from core.storage.artefacts import LocalArtefactStore
 from core.storage.blobs import LocalBlobStore
+from tests.fake_trainer.command import COMMAND
 from worker.control.context import Compute, WorkerContext
-
-FAKE_TRAINER = Path(__file__).parents[2] / "fake_trainer.py"
 
 
 @pytest.fixture
@@ -39,7 +37,7 @@ def context(tmp_path: Path, desk: FakeDesk, told: list[str]) -> WorkerContext:
         blobs=blobs,
         jobs_dir=tmp_path / "jobs",
         base_models_dir=tmp_path / "base-models",
-        compute=Compute(command=[sys.executable, str(FAKE_TRAINER)], device="cpu", threads=1),
+        compute=Compute(command=COMMAND, device="cpu", threads=1),
         timings=QUICK,
         notify_engine=lambda: told.append("refresh"),
         min_free_bytes=0,
