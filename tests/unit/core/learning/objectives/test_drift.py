@@ -1,15 +1,21 @@
 import pytest
 import torch
+from torch import Tensor
 
-from core.learning.adapters.jumplora.rule import JumpLora
+from core.learning.adapters.port import AdaptedLayer
 from core.learning.memories.input_moments.config import InputMomentsSettings
 from core.learning.memories.input_moments.rule import InputMoments
 from core.learning.objectives.drift.config import DriftSettings
 from core.learning.objectives.drift.rule import Drift
+from tests.unit.core.learning.adapted import (
+    EVERY_KIND,
+    assert_closed_form,
+    assert_untouched,
+    learned,
+    update_by_autograd,
+)
 from tests.unit.core.learning.conftest import VOCABULARY, llama
 from tests.unit.core.learning.merged import Merged
-from tests.unit.core.learning.naive import naive_update
-from tests.unit.core.learning.objectives.test_ella import attached
 
 STRENGTH = 7.0
 
@@ -23,38 +29,26 @@ def moments_of_a_task(rank: int = 64) -> InputMoments:
     return moments
 
 
-@pytest.mark.parametrize(("kind", "f"), [("lora", 0.0), ("jumplora", 0.0), ("jumplora", 0.4), ("jumplora", 1.0)])
+@pytest.mark.parametrize(("kind", "f"), EVERY_KIND)
 def test_the_closed_form_is_what_autograd_finds(kind: str, f: float) -> None:
-    adapter, moments = attached(kind, f=f), moments_of_a_task()
-    value = Drift(DriftSettings(strength=STRENGTH), input_moments=moments).add_gradient(adapter.layers())
-    got = {name: view.layer.lora_B["default"].weight.grad for name, view in adapter.layers().items()}
-    penalty = torch.zeros((), dtype=torch.float64)
-    for name, view in adapter.layers().items():
-        view.layer.lora_B["default"].weight.grad = None
-        jump = isinstance(adapter, JumpLora)
-        theta = view.layer.lora_log_threshold["default"].detach() if jump else torch.zeros(1)
-        a, b = view.layer.lora_A["default"].weight, view.layer.lora_B["default"].weight
-        update_OI = naive_update(a, b, theta, scale=4.0, f=f, bandwidth=1e-3)
-        moment = moments[name]
-        penalty = penalty + (update_OI @ moment.factor_KI.double().T).square().sum() / moment.reach
-    penalty = penalty * STRENGTH / len(adapter.layers())
-    penalty.backward()
-    assert value == pytest.approx(float(penalty.detach()), rel=1e-9)
-    assert value > 0
-    for name, view in adapter.layers().items():
-        torch.testing.assert_close(got[name], view.layer.lora_B["default"].weight.grad)
-        if isinstance(adapter, JumpLora):
-            assert view.layer.lora_log_threshold["default"].grad is None
+    adapter, moments = learned(kind, f), moments_of_a_task()
+
+    def naive(name: str, view: AdaptedLayer) -> Tensor:
+        update_OI = update_by_autograd(adapter, view)
+        seen_OK = update_OI @ moments[name].factor_KI.to(update_OI).T
+        return STRENGTH / len(adapter.layers()) * seen_OK.square().sum() / moments[name].reach
+
+    assert assert_closed_form(adapter, Drift(DriftSettings(strength=STRENGTH), input_moments=moments), naive) > 0
 
 
 def test_without_a_past_there_is_no_penalty() -> None:
-    adapter = attached("jumplora")
+    adapter = learned("jumplora", 0.4)
     assert Drift(DriftSettings(), input_moments=InputMoments()).add_gradient(adapter.layers()) == 0.0
-    assert all(view.layer.lora_A["default"].weight.grad is None for view in adapter.layers().values())
+    assert_untouched(adapter)
 
 
 def test_an_update_that_earlier_inputs_do_not_see_costs_nothing() -> None:
-    adapter, moments = attached("lora"), moments_of_a_task(rank=4)
+    adapter, moments = learned("lora", 0.0), moments_of_a_task(rank=4)
     for name, view in adapter.layers().items():
         kept_KI = moments[name].factor_KI.double()
         basis, _ = torch.linalg.qr(kept_KI.T)
