@@ -127,6 +127,12 @@ def test_of_few_entries_the_quantile_is_exact(share: float) -> None:
     assert int((values.abs() <= tau).sum()) == max(round(1000 * share), 1)
 
 
+def test_no_entry_lies_so_near_to_the_quantile_that_its_last_bit_decides() -> None:
+    values = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    tau = sampled_magnitude(lambda: values.split(77), 0.9)
+    assert float((values.abs() - tau).abs().min()) > 1e-5
+
+
 @pytest.mark.parametrize("low_cpu_mem_usage", [False, True])
 def test_a_saved_adapter_loads_sparse_with_its_thresholds_tied_again(
     tmp_path: Path,
