@@ -30,7 +30,7 @@ from core.learning.memories.port import Past
 from core.learning.method import Method, assemble
 from core.learning.rows import Row
 
-METHODS: Final = ("jumplora+ella", "jumplora+ella+drift")
+METHODS: Final = ("jumplora+ella@paper", "jumplora+ella")
 _WORDS: Final = tuple(f"w{number}" for number in range(250))
 _WARM_UP: Final = 3
 _SPECIAL: Final = {"unk_token": "<unk>", "eos_token": "</s>", "pad_token": "</s>"}

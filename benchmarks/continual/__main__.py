@@ -16,15 +16,17 @@ from benchmarks.continual.data import Collection, Portion, first_tokens
 from benchmarks.continual.run import Run
 from benchmarks.step_cost_models import smollm2_folder
 from core.domain.errors import InvalidError
+from core.learning.catalogue.presets import PRESETS
 from core.learning.lineage import Lineage
 from core.storage import durable
 from core.weights import base
 
-# One pass in steps of 8 rows: what the published comparisons at this scale use.
-SPEC: dict[str, Any] = {
-    "training": {"epochs": 1, "batch_size": 8, "learning_rate": 1e-3, "max_target_tokens": 16},
+# One pass in steps of 8 rows: what the published comparisons at this scale use, and their rate where a method names none.
+SPEC: Final[dict[str, Any]] = {
+    "training": {"epochs": 1, "batch_size": 8, "max_target_tokens": 16},
     "evaluation": {"batch_size": 50},
 }
+_LEARNING_RATE: Final = 1e-3
 # What is done with finished runs.
 COMMANDS: Final = {"agree": agreement.main, "compare": compare.main, "report": page.main}
 
@@ -92,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
 def _spec(given: argparse.Namespace) -> dict[str, Any]:
     spec: dict[str, Any] = json.loads(json.dumps(SPEC))
     spec["training"]["seed"] = given.seed
+    if given.method in PRESETS and "learning_rate" not in PRESETS[given.method].training:
+        spec["training"]["learning_rate"] = _LEARNING_RATE
     for setting in given.set:
         path, _, value = setting.partition("=")
         *parents, last = path.split(".")

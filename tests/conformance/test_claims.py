@@ -113,7 +113,7 @@ def test_jumplora_learns_as_well_and_leaves_entries_at_exactly_zero(base_folder:
 
 
 def test_jumplora_and_ella_forget_less_than_jumplora(base_folder: Path) -> None:
-    got = outcome(base_folder, "jumplora+ella", "ella")
+    got = outcome(base_folder, "jumplora+ella@paper", "ella")
     assert got.second < KNOWN
     assert got.forgotten < 0.8 * outcome(base_folder, "jumplora").forgotten
     assert got.chain[-1].density < 1
@@ -126,7 +126,7 @@ def test_jumplora_and_ella_and_replay_forget_less_than_jumplora(base_folder: Pat
 
 
 def test_the_default_method_forgets_next_to_nothing_and_still_learns(base_folder: Path, plain: Outcome) -> None:
-    got = outcome(base_folder, "jumplora+ella+drift", "all")
+    got = outcome(base_folder, "jumplora+ella", "all")
     assert got.second < KNOWN
     assert got.forgotten < plain.forgotten / 4
     assert got.forgotten < KNOWN

@@ -9,6 +9,8 @@ from core.learning.recipe import Evaluation
 from core.learning.training import Training
 
 PAGE: Final = "docs/reference/methods.md"
+# What a heading's anchor leaves out.
+_NOT_IN_ANCHORS: Final = str.maketrans("", "", "+@")
 
 
 def methods() -> list[dict[str, Any]]:
@@ -50,7 +52,7 @@ def _shown(name: str, preset: Preset) -> dict[str, Any]:
             "evaluation": Evaluation.model_json_schema(),
         },
         "source": preset.source,
-        "page": f"{PAGE}#{name.replace('+', '')}",
+        "page": f"{PAGE}#{name.translate(_NOT_IN_ANCHORS)}",
     }
 
 

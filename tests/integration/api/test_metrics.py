@@ -47,7 +47,7 @@ def work(door: Door, *, loss: float) -> None:
         jobs.record(unit, job_id=job.id, fence=fence, events=[*steps, CheckpointEvent(step=2)])
 
 
-METHOD = "jumplora+ella+drift"
+METHOD = "jumplora+ella"
 
 
 def test_the_queue_and_what_trains_are_seen_as_they_stand(desk: Door) -> None:

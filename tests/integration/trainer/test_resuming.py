@@ -24,7 +24,7 @@ def training(**settings: Any) -> dict[str, Any]:
 
 WAYS: dict[str, dict[str, Any]] = {
     "inclora": {"method": "inclora"},
-    "jumplora+ella+drift": {"method": "jumplora+ella+drift"},
+    "jumplora+ella": {"method": "jumplora+ella"},
     "seqlora": {"method": "seqlora"},
     "lwf": {"method": "lwf"},
     "replay": {"method": "replay"},

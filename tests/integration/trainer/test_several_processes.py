@@ -66,8 +66,8 @@ def test_two_processes_learn_what_one_does_with_as_many_rows_a_step(llama_folder
 
     one, two = (Delta.load(folder.out / DELTA_FILE) for folder in (straight, spread))
     assert one.modules.keys() == two.modules.keys()
+    assert one.density > 0
     for name, change in one.modules.items():
-        assert int(change.to_dense().count_nonzero()) > 0
         torch.testing.assert_close(two.modules[name].to_dense(), change.to_dense(), rtol=0, atol=1e-6)
     told, expected = events(spread), events(straight)
     for series in ("ce_loss", "ella_loss", "grad_norm", "sparsity", "threshold"):

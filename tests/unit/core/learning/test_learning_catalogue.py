@@ -34,7 +34,7 @@ def test_an_empty_spec_is_the_default_method_with_every_setting_named(facts: Bas
     assert recipe.adapter.settings["target_modules"] == ["q_proj", "v_proj"]
     assert [part.name for part in recipe.objectives] == ["ella", "drift"]
     assert [part.name for part in recipe.memories] == ["w_past", "input_moments"]
-    assert resolved(facts, method="jumplora+ella").objectives == recipe.objectives[:1]
+    assert resolved(facts, method="jumplora+ella@paper").objectives == recipe.objectives[:1]
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -190,7 +190,7 @@ def test_every_method_part_and_setting_stands_in_the_reference() -> None:
     for settings in [*classes, Training, EarlyStopping]:
         assert [name for name in settings.model_fields if f"`{name}`" not in page] == []
     for method in methods():
-        assert method["page"].partition("#")[2] in {heading.replace("+", "") for heading in headings}
+        assert method["page"].partition("#")[2] in {heading.replace("+", "").replace("@", "") for heading in headings}
 
 
 def test_the_catalogue_never_loads_torch() -> None:

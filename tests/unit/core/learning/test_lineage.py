@@ -13,7 +13,7 @@ TASK = [Row(f"Number {n}. Answer:", " yes") for n in range(8)]
 SPEC = {"training": {"max_steps": 4, "batch_size": 4}}
 
 
-@pytest.mark.parametrize("method", ["jumplora+ella+drift", "seqlora", "seqft", "mtl"])
+@pytest.mark.parametrize("method", ["jumplora+ella", "seqlora", "seqft", "mtl"])
 def test_a_task_that_breaks_off_leaves_the_network_as_the_last_task_left_it(method: str, llama_folder: Path) -> None:
     loaded = base.load(llama_folder)
     lineage = Lineage(loaded.model, loaded.tokenizer, method=method, device="cpu")
@@ -32,7 +32,7 @@ def test_a_task_that_breaks_off_leaves_the_network_as_the_last_task_left_it(meth
     lineage.learn(TASK, spec=SPEC)
 
 
-@pytest.mark.parametrize("method", ["jumplora+ella+drift", "seqlora", "replay", "mtl"])
+@pytest.mark.parametrize("method", ["jumplora+ella", "seqlora", "replay", "mtl"])
 def test_a_saved_lineage_goes_on_as_if_it_had_not_been_left(method: str, llama_folder: Path, tmp_path: Path) -> None:
     def opened() -> Lineage:
         loaded = base.load(llama_folder)

@@ -107,7 +107,7 @@ def test_facts_list_the_transposed_layers_outputs_first(loaded: LoadedBase) -> N
     assert len(facts.modules) == 8
 
 
-METHODS = ["jumplora", "jumplora+ella+drift", "inclora", "seqlora", "ewc", "mtl", "seqft"]
+METHODS = ["jumplora", "jumplora+ella", "inclora", "seqlora", "ewc", "mtl", "seqft"]
 
 
 @pytest.mark.parametrize("method", METHODS)
