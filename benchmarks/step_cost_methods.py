@@ -35,8 +35,8 @@ Phase = Literal["dense", "sparse"]
 PHASES: Final[tuple[Phase, ...]] = ("dense", "sparse")
 BASELINE: Final = "lora"
 # Those that know no gate have but one phase; it stands in both.
-GATED: Final = ("jumplora", "jumplora+ella@paper")
-METHODS: Final = (BASELINE, "jumplora", "jumplora+ella@paper", "ella", "full")
+GATED: Final = ("jumplora", "jumplora+ella")
+METHODS: Final = (BASELINE, "jumplora", "jumplora+ella", "ella", "full")
 # Far more steps than are taken, so that f moves by less than a millionth.
 _FOREVER: Final = 10**9
 # As B is after some tens of steps at the published rate: AdamW moves an entry by about the rate a step.
@@ -53,19 +53,19 @@ def learner(model: Any, method: str, phase: Phase) -> Learner:
     trained = adapter.attach(model.to(accelerator.device)).train()
     if phase == "sparse" and isinstance(adapter, JumpLora):
         _half_close(adapter)
-    past = _past(adapter, accelerator.device) if "ella" in method else WPast()
+    past = _past(adapter, accelerator.device) if method.endswith("ella") else WPast()
     forward, optimizer = accelerator.prepare(trained, adamw(trained, Training()))
     return Learner(
         model=trained,
         forward=forward,
         adapter=adapter,
-        objectives=[Ella(EllaSettings(), w_past=past)] if "ella" in method else [],
+        objectives=[Ella(EllaSettings(), w_past=past)] if method.endswith("ella") else [],
         optimizer=optimizer,
         accelerator=accelerator,
         family=facts.family_of(model),
         max_grad_norm=1.0,
         total_steps=_FOREVER,
-        has_past="ella" in method,
+        has_past=method.endswith("ella"),
         step=_FOREVER // 2 if phase == "sparse" else 0,
     )
 
@@ -85,7 +85,7 @@ _ADAPTERS: Final[dict[str, Callable[[Any, tuple[str, ...], Phase], Adapter]]] = 
     "lora": lambda _, targets, __: Lora(LoraSettings(target_modules=targets)),
     "ella": lambda _, targets, __: Lora(LoraSettings(target_modules=targets)),
     "jumplora": _jumplora,
-    "jumplora+ella@paper": _jumplora,
+    "jumplora+ella": _jumplora,
     "full": lambda model, _, __: Full(FullSettings(target_modules=tuple(facts.linear_modules(model)))),
 }
 

@@ -10,7 +10,6 @@ from torch import nn
 
 from core.learning.adapters.jumplora.model import JumpLoraModel, block_of, register
 from core.learning.adapters.jumplora.peft_config import JumpLoraConfig
-from core.learning.adapters.jumplora.threshold_start import kth_smallest_magnitude, sampled_magnitude
 from tests.unit.core.learning.conftest import VOCABULARY, gpt2, llama, t5
 
 register()
@@ -80,57 +79,6 @@ def test_a_product_of_zeros_starts_at_the_smallest_threshold() -> None:
     tuner.start_thresholds()
     (theta,) = tuner.thresholds().values()
     assert float(theta.detach().exp()) == pytest.approx(1e-12)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("k", [1, 2, 500, 1999, 2000])
-def test_the_order_statistic_is_exact_with_ties_and_zeros(dtype: torch.dtype, k: int) -> None:
-    generator = torch.Generator().manual_seed(k)
-    values = torch.randn(2000, generator=generator, dtype=dtype) * 1e-3
-    values[:300] = 0
-    values[300:600] = -values[600:900]
-    tiles = list(values.split(331))
-    expected = values.abs().sort().values[k - 1]
-    assert kth_smallest_magnitude(lambda: tiles, k, dtype=dtype) == float(expected)
-
-
-def many(kind: str) -> torch.Tensor:
-    values = torch.randn(5_000_000, generator=torch.Generator().manual_seed(0)) * 1e-3
-    if kind == "all equal":
-        values[:] = -0.5
-    if kind == "mostly zero":
-        values[:4_500_000] = 0
-    if kind == "a sample that misleads":
-        values[::127] = 1.0
-    return values
-
-
-@pytest.mark.parametrize("kind", ["spread", "all equal", "mostly zero", "a sample that misleads"])
-@pytest.mark.parametrize("k", [1, 2_500_000, 4_990_000, 5_000_000])
-def test_the_order_statistic_of_many_entries_is_exact_whatever_a_sample_shows(kind: str, k: int) -> None:
-    values = many(kind)
-    expected = values.abs().kthvalue(k).values
-    assert kth_smallest_magnitude(lambda: values.split(1 << 20), k, dtype=torch.float32) == float(expected)
-
-
-@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
-def test_a_sampled_quantile_of_many_entries_leaves_about_its_share_below(share: float) -> None:
-    values = torch.randn(10_000_000, generator=torch.Generator().manual_seed(0))
-    tau = sampled_magnitude(lambda: values.split(1 << 20), share)
-    assert float((values.abs() <= tau).double().mean()) == pytest.approx(share, abs=0.008)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-def test_of_few_entries_the_quantile_is_exact(share: float) -> None:
-    values = torch.randn(1000, generator=torch.Generator().manual_seed(0))
-    tau = sampled_magnitude(lambda: values.split(77), share)
-    assert int((values.abs() <= tau).sum()) == max(round(1000 * share), 1)
-
-
-def test_no_entry_lies_so_near_to_the_quantile_that_its_last_bit_decides() -> None:
-    values = torch.randn(1000, generator=torch.Generator().manual_seed(0))
-    tau = sampled_magnitude(lambda: values.split(77), 0.9)
-    assert float((values.abs() - tau).abs().min()) > 1e-5
 
 
 @pytest.mark.parametrize("low_cpu_mem_usage", [False, True])
