@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks.continual import agreement, compare, page, report
+from benchmarks.continual.base_scores import BaseScores
 from benchmarks.continual.data import Collection, Portion, first_tokens
 from benchmarks.continual.run import Run
 from benchmarks.step_cost_models import smollm2_folder
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     loaded = base.load(folder, dtype=torch.float32)
     lineage = Lineage(loaded.model, loaded.tokenizer, method=given.method)
     try:
-        settings = lineage.recipe(spec).model_dump(mode="json")
+        recipe = lineage.recipe(spec)
     except InvalidError as error:
         places = "; ".join(f"{'.'.join(map(str, place.loc))}: {place.message}" for place in error.places)
         raise SystemExit(f"{error}: {places}") from error
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
         "method": given.method,
         "base": given.base,
         "settings": {
-            "recipe": settings,
+            "recipe": recipe.model_dump(mode="json"),
             "train_rows": given.train_rows,
             "eval_rows": given.eval_rows,
             "eval_split": given.eval_split,
@@ -64,8 +65,10 @@ def main(arguments: Sequence[str]) -> None:
         },
     }
     _keep_to_one_run(given.out, about)
+    cuts = (recipe.training.max_source_tokens, recipe.training.max_target_tokens)
+    kept = BaseScores(given.base_scores, (loaded.digest_with({}), *cuts))
     with Progress(console=Console(stderr=True)) as progress:
-        run = Run(lineage=lineage, tasks=tasks, spec=spec, folder=given.out, progress=progress)
+        run = Run(lineage=lineage, tasks=tasks, spec=spec, folder=given.out, progress=progress, base_scores=kept)
         records = run.finish()
     found = report.of(run, records, about)
     durable.write_bytes(given.out / "report.json", (json.dumps(found, indent=1) + "\n").encode())
@@ -86,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--text-tokens", type=int, default=80, help="longer texts are cut")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--base-scores", type=Path, help="folder of the base's own scores, shared by runs")
     parser.add_argument("--set", action="append", default=[], metavar="PATH=JSON", help="e.g. training.epochs=2")
     parser.add_argument("--out", type=Path, required=True, help="folder of this run; given again, the run goes on")
     return parser

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from rich.progress import Progress
 
+from benchmarks.continual.base_scores import BaseScores
 from benchmarks.continual.data import Task
 from core.domain.job_folder import Event, ProgressEvent
 from core.learning.lineage import Lineage
@@ -54,6 +55,7 @@ class Run:
     spec: Mapping[str, Any]
     folder: Path
     progress: Progress
+    base_scores: BaseScores = field(default_factory=lambda: BaseScores(None))
     records: list[TaskRecord] = field(default_factory=list)
 
     def finish(self) -> list[TaskRecord]:
@@ -90,7 +92,7 @@ class Run:
         """Return what the untouched base knows; called before any task is learned or resumed."""
         file = self.folder / BASE
         if not file.is_file():
-            right = {task.name: self.right(task) for task in self.tasks}
+            right = {task.name: self.base_scores.right(task, self.right) for task in self.tasks}
             durable.make_folder(self.folder)
             durable.write_bytes(file, json.dumps(right).encode())
         return dict(json.loads(file.read_text(encoding="utf-8")))

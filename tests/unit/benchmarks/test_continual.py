@@ -67,6 +67,18 @@ def test_a_run_that_was_broken_off_goes_on_and_ends_the_same(data: Path, llama_f
         assert report(tmp_path / "broken")[name] == report(tmp_path / "whole")[name]
 
 
+def test_what_the_base_answers_is_asked_once(data: Path, llama_folder: Path, tmp_path: Path) -> None:
+    run(data, llama_folder, tmp_path / "first", base_scores=str(tmp_path / "kept"))
+    files = {file.name.split("-")[0]: file for file in (tmp_path / "kept").iterdir()}
+    assert sorted(files) == ["hue", "tint"]
+    assert report(tmp_path / "first")["base_scores"][0] == files["hue"].read_text().count("1") / 4
+    files["hue"].write_text("0110")
+    run(data, llama_folder, tmp_path / "second", base_scores=str(tmp_path / "kept"))
+    assert report(tmp_path / "second")["base_scores"][0] == 0.5, "the kept answer is taken"
+    run(data, llama_folder, tmp_path / "other-rows", base_scores=str(tmp_path / "kept"), eval_rows="5")
+    assert len(list((tmp_path / "kept").iterdir())) == 4, "other rows are other scores"
+
+
 def test_tasks_of_prompts_and_completions_are_taken_as_they_are() -> None:
     collection = Collection.open(Path("examples"))
     portion = Portion(train_rows=320, eval_rows=5, split="eval", seed=0)
