@@ -14,7 +14,11 @@ from torch import Tensor, nn
 from core.learning.adapters.jumplora.layer import JumpLoraLinear
 from core.learning.adapters.jumplora.peft_config import JUMPLORA, JumpLoraConfig
 from core.learning.adapters.jumplora.targets import dense_linear, require_adaptable
-from core.learning.adapters.jumplora.threshold_start import kth_smallest_magnitude, sampled_magnitude
+from core.learning.adapters.jumplora.threshold_start import (
+    kth_smallest_magnitude,
+    sampled_magnitude,
+    sampled_products,
+)
 
 # Shortest prefix that ends in a number: `model.layers.3`, and apart from each other `encoder.block.3`, `decoder.block.3`.
 _BLOCK: Final = re.compile(r"(.*?\.\d+)(?:\.|$)")
@@ -105,10 +109,10 @@ class JumpLoraModel(LoraModel):
 
     @torch.no_grad()
     def follow_density(self, density: float, adapter: str = "default") -> None:
-        """Set each threshold so that the share ``density`` of its group's entries passes, by a dense sample of them."""
+        """Set each threshold so that the share ``density`` of its group's entries passes, by a sample of them."""
         for layers in self.groups(adapter).values():
             theta = layers[0].lora_log_threshold[adapter]
-            tau = sampled_magnitude(partial(_tiles, layers, adapter), 1 - density)
+            tau = sampled_magnitude(partial(sampled_products, _factors(layers, adapter)), 1 - density)
             theta.fill_(math.log(max(tau, _SMALLEST)))
 
     def tie_all(self) -> None:
@@ -131,6 +135,13 @@ def register() -> None:
     peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING.setdefault(JUMPLORA, JumpLoraConfig)
     peft.mapping.PEFT_TYPE_TO_TUNER_MAPPING.setdefault(JUMPLORA, JumpLoraModel)
     peft.mapping.PEFT_TYPE_TO_PREFIX_MAPPING.setdefault(JUMPLORA, "lora_")
+
+
+def _factors(layers: list[JumpLoraLinear], adapter: str) -> list[tuple[Tensor, Tensor]]:
+    """Return B and A of each layer, fp32 or wider."""
+    pairs = [(layer.lora_B[adapter].weight, layer.lora_A[adapter].weight) for layer in layers]
+    wide = [torch.promote_types(b_OR.dtype, torch.float32) for b_OR, _ in pairs]
+    return [(b_OR.to(dtype), a_RI.to(dtype)) for (b_OR, a_RI), dtype in zip(pairs, wide, strict=True)]
 
 
 def _tiles(layers: list[JumpLoraLinear], adapter: str) -> Iterator[Tensor]:

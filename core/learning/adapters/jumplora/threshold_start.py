@@ -22,6 +22,8 @@ _DIGIT_BITS: Final = 16
 _INTEGER: Final = {torch.float32: torch.int32, torch.float64: torch.int64}
 
 Tiles = Callable[[], Iterable[Tensor]]
+# Returns the magnitude of one entry in so many as it is asked for.
+Sampled = Callable[[int], Tensor]
 
 
 def kth_smallest_magnitude(tiles: Tiles, k: int, *, dtype: torch.dtype) -> float:
@@ -53,29 +55,35 @@ def kth_smallest_magnitude(tiles: Tiles, k: int, *, dtype: torch.dtype) -> float
     return float(held[:count].kthvalue(k - below).values)
 
 
-def sampled_magnitude(tiles: Tiles, share: float) -> float:
+def sampled_magnitude(sampled: Sampled, share: float) -> float:
     """Return the magnitude that about ``share`` of all entries do not exceed, from one entry in 127 at most.
 
     Of 10 million entries the share that truly exceeds it is within 0.008 of ``1 - share`` (four standard deviations at most);
     few entries are all looked at. It lies halfway between two entries of the sample: were it one of them, whether that
     one passes would be a matter of the last bit, which is another with other numbers of processes or threads.
     """
-    sample, _ = _sample(tiles, stride=_STRIDE)
+    sample = sampled(_STRIDE)
     if len(sample) < _LEAST:
-        sample, _ = _sample(tiles, stride=1)
+        sample = sampled(1)
     k = min(max(math.ceil(share * len(sample)), 1), len(sample))
     below, above = (float(sample.kthvalue(place).values) for place in (k, min(k + 1, len(sample))))
     return (below + above) / 2
 
 
-def _sample(tiles: Tiles, *, stride: int) -> tuple[Tensor, int]:
-    """Return the magnitude of one entry in ``stride``, and how many entries there are."""
-    entries, sampled = 0, []
-    for tile in tiles():
-        # Counted on from tile to tile, so that the sample runs through all columns alike.
-        sampled.append(tile.flatten()[-entries % stride :: stride].abs())
-        entries += tile.numel()
-    return torch.cat(sampled), entries
+def sampled_products(factors: Iterable[tuple[Tensor, Tensor]], stride: int) -> Tensor:
+    """Return the magnitude of one entry in ``stride`` of the products ``B A``, without forming the products.
+
+    Args:
+        factors: B ``[O, R]`` and A ``[R, I]`` of each layer.
+        stride: counted on from layer to layer.
+    """
+    entries, found = 0, []
+    for b_OR, a_RI in factors:
+        outputs, inputs = len(b_OR), a_RI.shape[1]
+        place = torch.arange(-entries % stride, outputs * inputs, stride, device=b_OR.device)
+        found.append((b_OR[place // inputs] * a_RI.T[place % inputs]).sum(dim=1).abs_())
+        entries += outputs * inputs
+    return torch.cat(found)
 
 
 def _bracket(tiles: Tiles, k: int) -> tuple[float, float, int]:
@@ -83,10 +91,14 @@ def _bracket(tiles: Tiles, k: int) -> tuple[float, float, int]:
 
     Of few entries, the two are nothing and infinity: all lie between them.
     """
-    sampled, entries = _sample(tiles, stride=_STRIDE)
+    entries, sampled = 0, []
+    for tile in tiles():
+        # Counted on from tile to tile, so that the sample runs through all columns alike.
+        sampled.append(tile.flatten()[-entries % _STRIDE :: _STRIDE].abs())
+        entries += tile.numel()
     if entries <= _HELD:
         return 0.0, math.inf, entries
-    sample = sampled.sort().values
+    sample = torch.cat(sampled).sort().values
     place = k / entries * len(sample)
     reach = _DEVIATIONS * math.sqrt(len(sample)) / 2
     low, high = math.floor(place - reach), math.ceil(place + reach)

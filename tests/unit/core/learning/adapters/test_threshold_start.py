@@ -1,7 +1,11 @@
 import pytest
 import torch
 
-from core.learning.adapters.jumplora.threshold_start import kth_smallest_magnitude, sampled_magnitude
+from core.learning.adapters.jumplora.threshold_start import (
+    kth_smallest_magnitude,
+    sampled_magnitude,
+    sampled_products,
+)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -38,18 +42,26 @@ def test_the_order_statistic_of_many_entries_is_exact_whatever_a_sample_shows(ki
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
 def test_a_sampled_quantile_of_many_entries_leaves_about_its_share_below(share: float) -> None:
     values = torch.randn(10_000_000, generator=torch.Generator().manual_seed(0))
-    tau = sampled_magnitude(lambda: values.split(1 << 20), share)
+    tau = sampled_magnitude(lambda stride: values[::stride].abs(), share)
     assert float((values.abs() <= tau).double().mean()) == pytest.approx(share, abs=0.008)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_of_few_entries_the_quantile_is_exact(share: float) -> None:
     values = torch.randn(1000, generator=torch.Generator().manual_seed(0))
-    tau = sampled_magnitude(lambda: values.split(77), share)
+    tau = sampled_magnitude(lambda stride: values[::stride].abs(), share)
     assert int((values.abs() <= tau).sum()) == max(round(1000 * share), 1)
 
 
 def test_no_entry_lies_so_near_to_the_quantile_that_its_last_bit_decides() -> None:
     values = torch.randn(1000, generator=torch.Generator().manual_seed(0))
-    tau = sampled_magnitude(lambda: values.split(77), 0.9)
+    tau = sampled_magnitude(lambda stride: values[::stride].abs(), 0.9)
     assert float((values.abs() - tau).abs().min()) > 1e-5
+
+
+def test_a_sample_of_products_is_every_so_many_th_entry_of_all_of_them() -> None:
+    draw = torch.Generator().manual_seed(0)
+    factors = [(torch.randn(o, 3, generator=draw), torch.randn(3, i, generator=draw)) for o, i in ((11, 7), (5, 13))]
+    entries = torch.cat([(b_OR @ a_RI).abs().flatten() for b_OR, a_RI in factors])
+    for stride in (1, 4, 19):
+        torch.testing.assert_close(sampled_products(factors, stride), entries[::stride])
