@@ -44,8 +44,8 @@ Case = dict[str, Any]
 def main(arguments: Sequence[str]) -> None:
     """Measure a run, or print the table of what was measured."""
     if arguments[:1] == ["table"]:
-        found = [json.loads(Path(file).read_text(encoding="utf-8")) for file in arguments[1:]]
-        sys.stdout.write(table(found))
+        files = [json.loads(Path(file).read_text(encoding="utf-8")) for file in arguments[1:]]
+        sys.stdout.write(table(files))
         return
     given = _parser().parse_args(arguments)
     torch.set_num_threads(given.threads)

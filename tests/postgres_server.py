@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import create_engine, make_url, text
 
@@ -78,8 +79,10 @@ class Server:
         # pg_ctl's server inherits the output: to a file, since nobody would ever see the end of a pipe.
         with (self.data.parent / "output.log").open("ab") as output:
             owner = self.owner
-            switch = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-            command = [self.binaries / program, *arguments]
+            switch: dict[str, Any] = (
+                {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+            )
+            command = [str(self.binaries / program), *arguments]
             subprocess.run(command, check=True, stdout=output, stderr=output, cwd=self.data, **switch)
 
 

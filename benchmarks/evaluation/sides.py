@@ -112,5 +112,5 @@ def _step(loaded: LoadedBase, model: Any, optimizer: torch.optim.Optimizer, rows
     )
     optimizer.zero_grad()
     loss = target_loss(model, collate(tokens, pad=0), "causal", share_prefix=True)
-    (loss / sum(len(row.labels) - row.labels.count(-100) for row in tokens)).backward()
+    torch.autograd.backward(loss / sum(len(row.labels) - row.labels.count(-100) for row in tokens))
     optimizer.step()
