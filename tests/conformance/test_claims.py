@@ -29,7 +29,7 @@ def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @cache
 def outcome(folder: Path, method: str, objectives: str = "") -> Outcome:
     AcceleratorState._reset_state(reset_partial_state=True)
-    given = {"ella": ELLA, "l1": L1, "all": {**ELLA, "drift": {"strength": 40.0}}, "laplace": {"laplace": {}}}.get(
+    given = {"ella": ELLA, "l1": L1, "all": {**ELLA, "drift": {"strength": 100.0}}, "laplace": {"laplace": {}}}.get(
         objectives, {}
     )
     return learn_both(folder, method, {"objectives": given})

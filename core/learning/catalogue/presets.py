@@ -29,12 +29,15 @@ class Preset:
 DEFAULT_METHOD: Final = "jumplora+ella"
 # A share of the weights in place of a threshold that learns: docs/decisions/0018.
 _KEPT: Final[Settings] = {"density": 0.1}
+# A rate that holds while the gate opens and falls while it closes: the same page.
+_FALLING: Final[Settings] = {"learning_rate": 2e-3, "lr_schedule": "warmup_stable_decay", "decay_ratio": 0.5}
 PRESETS: Final[dict[str, Preset]] = {
     DEFAULT_METHOD: Preset(
         summary="Sparse gated updates that keep off the weights of earlier tasks and leave their answers alone.",
         adapter="jumplora",
         adapter_settings=_KEPT,
         objectives={"ella": {}, "drift": {}},
+        training=_FALLING,
         source="docs/decisions/0018-the-default-keeps-one-weight-in-ten.md",
     ),
     "jumplora+ella@paper": Preset(
@@ -50,6 +53,7 @@ PRESETS: Final[dict[str, Preset]] = {
         adapter="jumplora",
         adapter_settings=_KEPT,
         objectives={"ella": {}, "drift": {}, "replay": {}},
+        training=_FALLING,
         source="arXiv:2604.16171",
     ),
     "ella": Preset(
