@@ -9,7 +9,7 @@ DEV := .venv/.ready-dev
 # Byte code is written when a module is first imported: most of what is installed never is.
 PIP := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test chaos check bench-learning bench-service bench-serving bench-evaluation clean stack secrets
+.PHONY: setup demo test chaos check bench-learning bench-service bench-serving bench-evaluation bench-continual clean stack secrets
 .DEFAULT_GOAL := demo
 
 setup: $(DEV)
@@ -88,6 +88,14 @@ bench-evaluation: $(READY)
 	$(BIN)/python -W ignore -m benchmarks.evaluation --data $(DATA) --json > var/evaluation.json
 	mv var/evaluation.json benchmarks/results/evaluation.json
 	$(BIN)/python -m benchmarks.tables
+
+# Two tasks of our own, one after another, against the committed report of the same run; about five minutes on two idle
+# cores. The comparison of methods on public tasks: docs/how-to/reproduce.md.
+bench-continual: $(READY)
+	rm -rf var/continual/house
+	$(BIN)/python -W ignore -m benchmarks.continual --data examples --order house --method jumplora+ella \
+	    --eval-split eval --set training.max_steps=80 --out var/continual/house
+	$(BIN)/python -m benchmarks.continual agree --with benchmarks/results/continual/house.json var/continual/house
 
 clean:
 	rm -rf .venv var build *.egg-info

@@ -150,6 +150,8 @@ class Generation:
         given = body.model_dump(mode="json", exclude_none=True, exclude={"stream"})
         with self._context.registry.read() as work:
             plan = generation.plan(work, project_id=self._caller.project_id, request=given)
+        # Another one speaks only if the name was moved meanwhile.
+        self._names[plan.version.id] = plan.name
         if body.timeout_seconds is not None:
             plan.request["timeout_seconds"] = self._left(body.timeout_seconds)
         return Question(

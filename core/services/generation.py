@@ -7,7 +7,7 @@ from typing import Any, Final
 from core.datasets.templates import Template
 from core.domain.errors import InvalidError, MissingError, Place
 from core.domain.records import Json, Version
-from core.registry import tasks
+from core.registry import models, tasks
 from core.registry.work import Work
 from core.services.serving import require_ready
 from core.services.versions import resolve
@@ -17,10 +17,11 @@ _ASKS: Final = ("prompt", "messages", "task")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The engine's request, and the version that it asks for as the registry stands."""
+    """The engine's request, and the version that it asks for as the registry stands; ``name`` is its ``model@number``."""
 
     request: dict[str, Any]
     version: Version
+    name: str
 
 
 def plan(work: Work, *, project_id: str, request: Json) -> Plan:
@@ -42,11 +43,12 @@ def plan(work: Work, *, project_id: str, request: Json) -> Plan:
     version = require_ready(resolve(work, project_id=project_id, reference=reference))
     fixed = reference.startswith("ver_") or "@" in reference
     alias = reference.partition(":")[2] or "latest"
+    model = models.get(work, version.model_id)
     planned = {key: value for key, value in given.items() if key not in {"task", "input"}}
     planned["model"] = version.id if fixed else f"{version.model_id}:{alias}"
     if "task" in given:
         planned |= _request(work, model_id=version.model_id, task=given["task"], inputs=given["input"])
-    return Plan(request=planned, version=version)
+    return Plan(request=planned, version=version, name=f"{model.name}@{version.number}")
 
 
 def _require_one_ask(given: Json) -> None:
