@@ -95,7 +95,7 @@ bench-continual: $(READY)
 	rm -rf var/continual/house
 	$(BIN)/python -W ignore -m benchmarks.continual --data examples --order house --method jumplora+ella \
 	    --eval-split eval --set training.max_steps=80 --out var/continual/house
-	$(BIN)/python -m benchmarks.continual agree --with benchmarks/results/continual/house.json var/continual/house
+	$(BIN)/python -m benchmarks.continual agree --with benchmarks/results/house.json var/continual/house
 
 clean:
 	rm -rf .venv var build *.egg-info

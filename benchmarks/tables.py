@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from rich.table import Table
 
+from benchmarks.continual import committed
 from benchmarks.evaluation import table as evaluation_table
 from benchmarks.service import table as service_table
 from benchmarks.serving import table as serving_table
@@ -22,7 +23,7 @@ _NAME: Final = "step_cost"
 _HEADINGS: Final = ("model", "phase", "method", "seconds", "time", "95 %", "memory")
 
 
-def with_table(readme: str, found: dict[str, Any], *, name: str = _NAME) -> str:
+def with_table(readme: str, found: Any, *, name: str = _NAME) -> str:
     """Return README's text with the table between the markers of a name made from these results."""
     marker = f"<!-- {name} -->"
     block = f"{marker}\n{TABLES[name](found)}\n{marker}"
@@ -72,22 +73,31 @@ def _lines(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
     ]
 
 
-# Which table the results of each name make.
-TABLES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
+# Which table the results of each name make: a file, or a folder of reports.
+TABLES: Final[dict[str, Callable[[Any], str]]] = {
     _NAME: markdown,
     "service": service_table.markdown,
     "serving": serving_table.markdown,
     "evaluation": evaluation_table.markdown,
+    "continual": committed.markdown,
 }
+
+
+def results(name: str) -> Any:
+    """Return the committed results of a name, None or an empty list where there are none."""
+    folder, file = RESULTS / name, RESULTS / f"{name}.json"
+    if folder.is_dir():
+        return committed.reports(folder)
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
 
 def main() -> None:
     """Rewrite README's tables from the results that are there."""
     readme = README.read_text(encoding="utf-8")
     for name in TABLES:
-        results = RESULTS / f"{name}.json"
-        if results.exists():
-            readme = with_table(readme, json.loads(results.read_text(encoding="utf-8")), name=name)
+        found = results(name)
+        if found:
+            readme = with_table(readme, found, name=name)
     README.write_text(readme, encoding="utf-8")
 
 
