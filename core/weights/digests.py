@@ -8,6 +8,7 @@ The two levels let a version whose few tensors changed be identified by hashing 
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor, nn
@@ -36,8 +37,9 @@ def unique_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def hash_tensors(tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """Return the hash of each tensor by name."""
-    return {name: hash_tensor(tensor) for name, tensor in tensors.items()}
+    """Return the hash of each tensor by name; several are hashed at once, for hashing lets other threads run."""
+    with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as hashing:
+        return dict(zip(tensors, hashing.map(hash_tensor, tensors.values()), strict=True))
 
 
 def digest_of(hashes: Mapping[str, str]) -> str:
