@@ -7,8 +7,6 @@ from typing import Any, Final
 from benchmarks.continual.compare import Report, compare, read, table
 
 _BASELINE: Final = "inclora"
-# The order that every method ran on; the others of its kind hold the same tasks.
-_FIRST: Final = "short_1"
 _KIND: Final = "short_"
 
 
@@ -18,18 +16,19 @@ def reports(folder: Path) -> list[Report]:
 
 
 def markdown(found: Sequence[Report]) -> str:
-    """Return what ran on all of the orders of five-way tasks, then what ran on the first one alone, then other orders."""
+    """Return the methods that ran on all of the short orders, then the other runs, order by order beside the baseline."""
     ran: dict[str, set[str]] = {}
     for report in found:
         ran.setdefault(report["method"], set()).add(report["order"])
-    short = {order for orders in ran.values() for order in orders if order.startswith(_KIND)}
-    everywhere = {method for method, orders in ran.items() if short <= orders}
-    groups = [[report for report in found if report["order"] in short and report["method"] in everywhere]]
-    if everywhere != set(ran):
-        groups.append([report for report in found if report["order"] == _FIRST and report["settings"]["seed"] == 0])
-    groups += [
-        [report for report in found if report["order"] == order] for order in sorted(set.union(*ran.values()) - short)
-    ]
+    orders = sorted(set().union(*ran.values()))
+    short = {order for order in orders if order.startswith(_KIND)}
+    everywhere = {method for method, ran_on in ran.items() if short <= ran_on}
+    first = [report for report in found if report["method"] in everywhere and report["order"] in short]
+    groups = [first]
+    for order in orders:
+        others = [report for report in found if report["order"] == order and report not in first]
+        beside = [report for report in first if report["order"] == order and report["method"] == _BASELINE]
+        groups.append([*beside, *others] if others else [])
     tables = [table(compare(group, baseline=_BASELINE), baseline=_BASELINE) for group in groups if group]
     return "\n".join([*tables, _circumstances(found[0])])
 

@@ -35,7 +35,7 @@ def test_methods_are_set_beside_those_that_ran_on_the_same_orders() -> None:
         for order in ("short_1", "short_2")
     ]
     found += [report("ewc", "short_1", "1110"), report("ella", "long_4", "1111"), report("inclora", "long_4", "0000")]
-    everywhere, first, long, circumstances = committed.markdown(found).split("\n\n")
+    everywhere, long, first, circumstances = committed.markdown(found).split("\n\n")
     assert "| `ella` | short_1/0, short_2/0 | 0.500 |" in everywhere
     assert "ewc" not in everywhere
     assert "| `ewc` | short_1/0 | 0.750 |" in first
