@@ -71,7 +71,7 @@ def sampled_magnitude(sampled: Sampled, share: float) -> float:
 
 
 def sampled_products(factors: Iterable[tuple[Tensor, Tensor]], stride: int) -> Tensor:
-    """Return the magnitude of one entry in ``stride`` of the products ``B A``, without forming the products.
+    """Return the magnitude of one entry in ``stride`` of the products ``B A``; only for all of them are those formed.
 
     Args:
         factors: B ``[O, R]`` and A ``[R, I]`` of each layer.
@@ -80,8 +80,12 @@ def sampled_products(factors: Iterable[tuple[Tensor, Tensor]], stride: int) -> T
     entries, found = 0, []
     for b_OR, a_RI in factors:
         outputs, inputs = len(b_OR), a_RI.shape[1]
-        place = torch.arange(-entries % stride, outputs * inputs, stride, device=b_OR.device)
-        found.append((b_OR[place // inputs] * a_RI.T[place % inputs]).sum(dim=1).abs_())
+        if stride == 1:
+            sample = (b_OR @ a_RI).flatten()
+        else:
+            place = torch.arange(-entries % stride, outputs * inputs, stride, device=b_OR.device)
+            sample = (b_OR[place // inputs] * a_RI.T[place % inputs]).sum(dim=1)
+        found.append(sample.abs_())
         entries += outputs * inputs
     return torch.cat(found)
 
