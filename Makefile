@@ -89,12 +89,12 @@ bench-evaluation: $(READY)
 	mv var/evaluation.json benchmarks/results/evaluation.json
 	$(BIN)/python -m benchmarks.tables
 
-# Two tasks of our own, one after another, against the committed report of the same run; about five minutes on two idle
+# Two tasks of our own, one after another, against the committed report of the same run; about eight minutes on two idle
 # cores. The comparison of methods on public tasks: docs/how-to/reproduce.md.
 bench-continual: $(READY)
 	rm -rf var/continual/house
 	$(BIN)/python -W ignore -m benchmarks.continual --data examples --order house --method jumplora+ella \
-	    --eval-split eval --set training.max_steps=80 --out var/continual/house
+	    --eval-split eval --set training.max_steps=80 --set training.batch_size=16 --out var/continual/house
 	$(BIN)/python -m benchmarks.continual agree --with benchmarks/results/house.json var/continual/house
 
 clean:
