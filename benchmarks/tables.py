@@ -47,9 +47,15 @@ def markdown(found: dict[str, Any]) -> str:
     lines.append(
         f"{found['processor'] or found['device']}, {found['threads']} threads, torch {found['torch']}, rank 8, "
         f"8 x 128 tokens, {found['settings']['target_tokens']} target tokens, "
-        f"lower quartiles of {min(rounds)} to {max(rounds)} interleaved rounds, revision `{found['revision']}`."
+        f"lower quartiles of {min(rounds)} to {max(rounds)} interleaved rounds, 95 % intervals of up to {_widest(rows):.2f} "
+        f"in width, revision `{found['revision']}`."
     )
     return "\n".join(lines)
+
+
+def _widest(rows: list[dict[str, Any]]) -> float:
+    """Return the width of the widest interval: how much a figure may owe to whatever else the machine did."""
+    return max((high - low for low, high in (row["time_ratio_interval"] for row in rows)), default=0.0)
 
 
 def step_cost_table(found: dict[str, Any]) -> Table:

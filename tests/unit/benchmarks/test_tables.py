@@ -10,7 +10,8 @@ COMMITTED = RESULTS / "step_cost.json"
 
 
 def row(method: str, phase: str, time: float, memory: float | None) -> dict[str, Any]:
-    return {"model": "tiny", "phase": phase, "method": method, "time_ratio": time, "memory_ratio": memory}
+    figures = {"time_ratio": time, "time_ratio_interval": (time - 0.02, time + 0.05), "memory_ratio": memory}
+    return {"model": "tiny", "phase": phase, "method": method, **figures}
 
 
 def found(*rows: dict[str, Any]) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def test_the_table_goes_between_its_markers_and_nothing_else_changes() -> None:
     assert text.startswith("before\n<!-- step_cost -->\n| step time")
     assert text.endswith("<!-- step_cost -->\nafter\n")
     assert "| `jumplora`, sparse | 1.08 | 1.08 |" in text
+    assert "up to 0.07 in width" in text
     assert "old" not in text
 
 
