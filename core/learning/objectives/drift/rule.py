@@ -39,7 +39,9 @@ class Drift(Objective):
         if not with_past or self._settings.strength == 0:
             return 0.0
         strength = self._settings.strength / len(with_past)
-        return sum(_drift(layers[name], self._moments[name], strength / self._moments[name].reach) for name in with_past)
+        return sum(
+            _drift(layers[name], self._moments[name], strength / self._moments[name].reach) for name in with_past
+        )
 
 
 def _drift(layer: AdaptedLayer, moment: Moment, weight: float) -> float:
