@@ -112,7 +112,9 @@ class JumpLoraModel(LoraModel):
         """Set each threshold so that the share ``density`` of its group's entries passes, by a sample of them."""
         for layers in self.groups(adapter).values():
             theta = layers[0].lora_log_threshold[adapter]
-            tau = sampled_magnitude(partial(sampled_products, _factors(layers, adapter)), 1 - density)
+            entries = sum(layer.in_features * layer.out_features for layer in layers)
+            sampled = partial(sampled_products, _factors(layers, adapter))
+            tau = sampled_magnitude(sampled, 1 - density, entries=entries)
             theta.fill_(math.log(max(tau, _SMALLEST)))
 
     def tie_all(self) -> None:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 # One entry in so many is sampled: a prime, so that the sample runs over all columns of a matrix.
 _STRIDE: Final = 127
-# A sample that says enough of a quantile.
+# A sample that says enough of a quantile, and how many entries go by for each of it: as many as leave that much.
 _LEAST: Final = 1 << 16
+_STRIDES: Final = (_STRIDE, 61, 31, 11, 1)
 # Half the bracket around the sampled quantile, in standard deviations of its rank.
 _DEVIATIONS: Final = 6.0
 # Entries that may be held together; as many as that are held without sampling first.
@@ -55,16 +56,14 @@ def kth_smallest_magnitude(tiles: Tiles, k: int, *, dtype: torch.dtype) -> float
     return float(held[:count].kthvalue(k - below).values)
 
 
-def sampled_magnitude(sampled: Sampled, share: float) -> float:
-    """Return the magnitude that about ``share`` of all entries do not exceed, from one entry in 127 at most.
+def sampled_magnitude(sampled: Sampled, share: float, *, entries: int) -> float:
+    """Return the magnitude that about ``share`` of all ``entries`` do not exceed, from one in 127 at most.
 
     Of 10 million entries the share that truly exceeds it is within 0.008 of ``1 - share`` (four standard deviations at most);
     few entries are all looked at. It lies halfway between two entries of the sample: were it one of them, whether that
     one passes would be a matter of the last bit, which is another with other numbers of processes or threads.
     """
-    sample = sampled(_STRIDE)
-    if len(sample) < _LEAST:
-        sample = sampled(1)
+    sample = sampled(next(stride for stride in _STRIDES if stride == 1 or entries // stride >= _LEAST))
     k = min(max(math.ceil(share * len(sample)), 1), len(sample))
     below, above = (float(sample.kthvalue(place).values) for place in (k, min(k + 1, len(sample))))
     return (below + above) / 2
