@@ -18,6 +18,7 @@ from core.learning.adapters.port import Adapter
 from core.learning.divergence import DivergedError
 from core.learning.loss import Batch, Forward, cross_entropy, target_count, target_logits, target_loss
 from core.learning.objectives.port import Answers, Objective
+from core.learning.objectives.update_penalty import add_gradients
 from core.learning.training import Training
 
 _CE: Final = "ce"
@@ -83,9 +84,12 @@ class Learner:
         ce_loss, values = self._backward(batches)
         # fp16 gradients come scaled up; what objectives add, and what clipping compares with, is not.
         self.accelerator.unscale_gradients()
-        for objective in self.objectives:
-            values[objective.name] = values.get(objective.name, 0.0) + objective.add_gradient(self.adapter.layers())
-        values = {objective.name: values[objective.name] for objective in self.objectives if objective.has_value}
+        added = add_gradients(self.objectives, self.adapter.layers())
+        values = {
+            objective.name: values.get(objective.name, 0.0) + added[objective.name]
+            for objective in self.objectives
+            if objective.has_value
+        }
         # The accelerator's own clipping would un-scale a second time.
         parameters = [parameter for _, parameter in self.trainable()]
         grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm))

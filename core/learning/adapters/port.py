@@ -38,6 +38,9 @@ class AdaptedLayer(Protocol):
     @property
     def low_rank(self) -> bool: ...  # noqa: D102 - said above
 
+    def row_blocks(self) -> Iterator[slice]:
+        """Yield the update's rows in blocks that stay in a core's cache; all at once on an accelerator."""
+
     def update(self, *, sparse: bool = False, rows: slice = ALL_ROWS) -> Update:
         """Return the scaled update as the forward pass uses it now, detached, or some of its rows.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from core.learning.adapters.factors import ALL_ROWS
+from core.learning.adapters.factors import ALL_ROWS, row_blocks
 from core.learning.adapters.full.config import FullSettings
 from core.learning.adapters.ungated import Ungated
 from core.weights.linear import is_linear, outputs_first
@@ -36,6 +36,10 @@ class FullView:
     start: Tensor
     factors: None = None
     low_rank: bool = False
+
+    def row_blocks(self) -> Iterator[slice]:
+        """Yield the rows of the weight in blocks."""
+        return row_blocks(outputs_first(self.linear, self.start))
 
     def update(self, *, sparse: bool = False, rows: slice = ALL_ROWS) -> FullUpdate:
         """Return the update; all of its entries are kept, ``sparse`` or not."""

@@ -7,7 +7,7 @@ import torch
 from peft import PeftModel, get_peft_model
 from torch import Tensor, nn
 
-from core.learning.adapters.factors import ALL_ROWS, Factors
+from core.learning.adapters.factors import ALL_ROWS, Factors, row_blocks
 from core.learning.adapters.jumplora.config import JumpLoraSettings
 from core.learning.adapters.jumplora.gate import gated, gated_gradient, product
 from core.learning.adapters.jumplora.layer import JumpLoraLinear
@@ -15,6 +15,7 @@ from core.learning.adapters.jumplora.model import JumpLoraModel, register
 from core.learning.adapters.jumplora.peft_config import JumpLoraConfig
 from core.learning.adapters.jumplora.schedule import GateSchedule
 from core.learning.adapters.state import AdapterState
+from core.weights.linear import outputs_first
 
 _ADAPTER = "default"
 
@@ -52,6 +53,11 @@ class JumpLoraView:
     def low_rank(self) -> bool:
         """Whether the gate is still open."""
         return bool(self.layer.interpolation[_ADAPTER] == 0)
+
+    def row_blocks(self) -> Iterator[slice]:
+        """Yield the rows of the weight in blocks."""
+        base = self.layer.get_base_layer()
+        return row_blocks(outputs_first(base, base.weight))
 
     def update(self, *, sparse: bool = False, rows: slice = ALL_ROWS) -> JumpLoraUpdate:
         """Return the update at the current f; ``sparse`` counts any f over 0 as 1."""

@@ -9,10 +9,11 @@ from peft.tuners import lora
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from core.learning.adapters.factors import ALL_ROWS, Factors
+from core.learning.adapters.factors import ALL_ROWS, Factors, row_blocks
 from core.learning.adapters.lora.config import LoraSettings
 from core.learning.adapters.state import AdapterState
 from core.learning.adapters.ungated import Ungated
+from core.weights.linear import outputs_first
 
 
 @dataclass(slots=True)
@@ -39,6 +40,11 @@ class LoraView:
     def factors(self) -> Factors:
         """A, B and their scale."""
         return Factors.of(self.layer)
+
+    def row_blocks(self) -> Iterator[slice]:
+        """Yield the rows of the weight in blocks."""
+        base = self.layer.get_base_layer()
+        return row_blocks(outputs_first(base, base.weight))
 
     def update(self, *, sparse: bool = False, rows: slice = ALL_ROWS) -> LoraUpdate:
         """Return the update; all of its entries are kept, ``sparse`` or not."""

@@ -14,16 +14,16 @@ matrix of its size is formed: ``U F' = s B (A F')``.
 
 from collections.abc import Mapping
 
-import torch
+from torch import Tensor
 
 from core.learning.adapters.factors import Factors
 from core.learning.adapters.port import AdaptedLayer
-from core.learning.memories.input_moments.rule import InputMoments, Moment
+from core.learning.memories.input_moments.rule import InputMoments
 from core.learning.objectives.drift.config import DriftSettings
-from core.learning.objectives.port import Objective
+from core.learning.objectives.update_penalty import Cost, LowRankCost, UpdatePenalty, evenly
 
 
-class Drift(Objective):
+class Drift(UpdatePenalty):
     """The objective ``drift``."""
 
     name = "drift"
@@ -32,33 +32,22 @@ class Drift(Objective):
         self._settings = settings
         self._moments = input_moments
 
-    @torch.no_grad()
-    def add_gradient(self, layers: Mapping[str, AdaptedLayer]) -> float:
-        """Add the penalty's gradient to the factors and return its value; 0 before there is a past."""
-        with_past = [name for name in layers if name in self._moments]
-        if not with_past or self._settings.strength == 0:
-            return 0.0
-        strength = self._settings.strength / len(with_past)
-        return sum(
-            _drift(layers[name], self._moments[name], strength / self._moments[name].reach) for name in with_past
-        )
+    def weights(self, layers: Mapping[str, AdaptedLayer]) -> Mapping[str, float]:
+        """Return the strength, shared by the layers with a past, over each one's ``||W F'||^2``."""
+        shares = evenly(self._settings.strength, [name for name in layers if name in self._moments])
+        return {name: share / self._moments[name].reach for name, share in shares.items()}
 
+    def cost(self, name: str, update_OI: Tensor, rows: slice) -> Cost:
+        """Return ``||U F'||^2`` of some outputs."""
+        del rows
+        factor_KI = self._moments[name].factor_KI.to(update_OI)
+        drift_OK = update_OI @ factor_KI.T
+        return Cost(drift_OK.square().sum(), drift_OK @ factor_KI, factor=2.0)
 
-def _drift(layer: AdaptedLayer, moment: Moment, weight: float) -> float:
-    """Add the gradient of ``weight ||U F'||^2`` and return its value."""
-    if layer.factors is not None and layer.low_rank:
-        return _by_factors(layer.factors, moment, weight)
-    update = layer.update()
-    factor_KI = moment.factor_KI.to(update.value_OI)
-    drift_OK = update.value_OI @ factor_KI.T
-    update.add_gradient(drift_OK @ factor_KI, weight=2 * weight)
-    return weight * float(drift_OK.square().sum())
-
-
-def _by_factors(factors: Factors, moment: Moment, weight: float) -> float:
-    factor_KI = moment.factor_KI.to(factors.a_RI)
-    seen_RK = factors.a_RI @ factor_KI.T
-    drift_OK = factors.scale * (factors.b_OR @ seen_RK)
-    slope = 2 * weight * factors.scale
-    factors.add_gradients(slope * (factors.b_OR.T @ drift_OK @ factor_KI), slope * (drift_OK @ seen_RK.T))
-    return weight * float(drift_OK.square().sum())
+    def low_rank_cost(self, name: str, factors: Factors) -> LowRankCost:
+        """Return ``||s B (A F')||^2``."""
+        factor_KI = self._moments[name].factor_KI.to(factors.a_RI)
+        seen_RK = factors.a_RI @ factor_KI.T
+        drift_OK = factors.scale * (factors.b_OR @ seen_RK)
+        slope_OK = 2 * factors.scale * drift_OK
+        return LowRankCost(drift_OK.square().sum(), factors.b_OR.T @ slope_OK @ factor_KI, slope_OK @ seen_RK.T)

@@ -11,34 +11,28 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from core.learning.adapters.factors import row_blocks
 from core.learning.adapters.port import AdaptedLayer
 from core.learning.objectives.ella.config import EllaSettings
-from core.learning.objectives.port import Objective
+from core.learning.objectives.update_penalty import Cost, UpdatePenalty, evenly
 
 
-class Ella(Objective):
+class Ella(UpdatePenalty):
     """The objective ``ella``."""
 
     name = "ella"
 
     def __init__(self, settings: EllaSettings, *, w_past: Mapping[str, Tensor]) -> None:
-        self._settings = settings
+        self._strength = settings.strength
         self._w_past = w_past
+        self.sparse = settings.delta == "sparse"
 
-    @torch.no_grad()
-    def add_gradient(self, layers: Mapping[str, AdaptedLayer]) -> float:
-        """Add the penalty's gradient to the factors and return its value; 0 before there is a past."""
-        with_past = [name for name in layers if name in self._w_past]
-        if not with_past or self._settings.strength == 0:
-            return 0.0
-        weight = self._settings.strength / len(with_past)
-        squares = []
-        for name in with_past:
-            past_OI = self._w_past[name]
-            for rows in row_blocks(past_OI):
-                update = layers[name].update(sparse=self._settings.delta == "sparse", rows=rows)
-                overlap_OI = update.value_OI.mul_(past_OI[rows])
-                squares.append(torch.dot(overlap_OI.view(-1), overlap_OI.view(-1)))
-                update.add_gradient(overlap_OI.mul_(past_OI[rows]), weight=2 * weight)
-        return weight * float(torch.stack(squares).sum())
+    def weights(self, layers: Mapping[str, AdaptedLayer]) -> Mapping[str, float]:
+        """Return the strength, shared by the layers with a past."""
+        return evenly(self._strength, [name for name in layers if name in self._w_past])
+
+    def cost(self, name: str, update_OI: Tensor, rows: slice) -> Cost:
+        """Return the squared norm of the update times the past, entry by entry."""
+        past_OI = self._w_past[name][rows]
+        overlap_OI = update_OI * past_OI
+        squares = torch.dot(overlap_OI.view(-1), overlap_OI.view(-1))
+        return Cost(squares, overlap_OI.mul_(past_OI), factor=2.0)

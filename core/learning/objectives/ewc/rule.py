@@ -8,15 +8,14 @@ weights as the last of them left them. The gradient with respect to U is ``stren
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from core.learning.adapters.port import AdaptedLayer
 from core.learning.objectives.ewc.config import EwcSettings
-from core.learning.objectives.port import Objective
+from core.learning.objectives.update_penalty import Cost, UpdatePenalty
 
 
-class Ewc(Objective):
+class Ewc(UpdatePenalty):
     """The objective ``ewc``."""
 
     name = "ewc"
@@ -25,16 +24,11 @@ class Ewc(Objective):
         self._strength = settings.strength
         self._fisher = fisher
 
-    @torch.no_grad()
-    def add_gradient(self, layers: Mapping[str, AdaptedLayer]) -> float:
-        """Add the penalty's gradient and return its value; 0 before there is a past."""
-        if self._strength == 0:
-            return 0.0
-        total = 0.0
-        for name, layer in layers.items():
-            if name in self._fisher:
-                update = layer.update()
-                slope_OI = update.value_OI * self._fisher[name]
-                total += float((slope_OI * update.value_OI).sum())
-                update.add_gradient(slope_OI, weight=self._strength)
-        return self._strength / 2 * total
+    def weights(self, layers: Mapping[str, AdaptedLayer]) -> Mapping[str, float]:
+        """Return half the strength for every layer with a past."""
+        return {name: self._strength / 2 for name in layers if name in self._fisher} if self._strength else {}
+
+    def cost(self, name: str, update_OI: Tensor, rows: slice) -> Cost:
+        """Return the sum of ``F U^2`` over some rows."""
+        slope_OI = update_OI * self._fisher[name][rows]
+        return Cost((slope_OI * update_OI).sum(), slope_OI, factor=2.0)

@@ -7,14 +7,14 @@ The gradient with respect to U is ``strength * sign(U)``. There is no need of a 
 
 from collections.abc import Mapping
 
-import torch
+from torch import Tensor
 
 from core.learning.adapters.port import AdaptedLayer
 from core.learning.objectives.l1_delta.config import L1DeltaSettings
-from core.learning.objectives.port import Objective
+from core.learning.objectives.update_penalty import Cost, UpdatePenalty
 
 
-class L1Delta(Objective):
+class L1Delta(UpdatePenalty):
     """The objective ``l1_delta``."""
 
     name = "l1_delta"
@@ -22,14 +22,11 @@ class L1Delta(Objective):
     def __init__(self, settings: L1DeltaSettings) -> None:
         self._strength = settings.strength
 
-    @torch.no_grad()
-    def add_gradient(self, layers: Mapping[str, AdaptedLayer]) -> float:
-        """Add the penalty's gradient and return its value."""
-        if self._strength == 0:
-            return 0.0
-        total = 0.0
-        for layer in layers.values():
-            update = layer.update()
-            total += float(update.value_OI.abs().sum())
-            update.add_gradient(update.value_OI.sign(), weight=self._strength)
-        return self._strength * total
+    def weights(self, layers: Mapping[str, AdaptedLayer]) -> Mapping[str, float]:
+        """Return the strength for every layer."""
+        return dict.fromkeys(layers, self._strength) if self._strength else {}
+
+    def cost(self, name: str, update_OI: Tensor, rows: slice) -> Cost:
+        """Return the sum of magnitudes."""
+        del name, rows
+        return Cost(update_OI.abs().sum(), update_OI.sign())

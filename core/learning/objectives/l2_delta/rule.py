@@ -8,15 +8,15 @@ For an update that is exactly ``s B A`` no matrix of its size is formed: ``||U||
 
 from collections.abc import Mapping
 
-import torch
+from torch import Tensor
 
 from core.learning.adapters.factors import Factors
 from core.learning.adapters.port import AdaptedLayer
 from core.learning.objectives.l2_delta.config import L2DeltaSettings
-from core.learning.objectives.port import Objective
+from core.learning.objectives.update_penalty import Cost, LowRankCost, UpdatePenalty
 
 
-class L2Delta(Objective):
+class L2Delta(UpdatePenalty):
     """The objective ``l2_delta``."""
 
     name = "l2_delta"
@@ -24,24 +24,23 @@ class L2Delta(Objective):
     def __init__(self, settings: L2DeltaSettings) -> None:
         self._strength = settings.strength
 
-    @torch.no_grad()
-    def add_gradient(self, layers: Mapping[str, AdaptedLayer]) -> float:
-        """Add the penalty's gradient and return its value."""
-        if self._strength == 0:
-            return 0.0
-        return self._strength * sum(self._squared_norm(layer) for layer in layers.values())
+    def weights(self, layers: Mapping[str, AdaptedLayer]) -> Mapping[str, float]:
+        """Return the strength for every layer."""
+        return dict.fromkeys(layers, self._strength) if self._strength else {}
 
-    def _squared_norm(self, layer: AdaptedLayer) -> float:
-        if layer.factors is not None and layer.low_rank:
-            return self._by_factors(layer.factors)
-        update = layer.update()
-        squared = float(update.value_OI.square().sum())
-        update.add_gradient(update.value_OI, weight=2 * self._strength)
-        return squared
+    def cost(self, name: str, update_OI: Tensor, rows: slice) -> Cost:
+        """Return the squared norm."""
+        del name, rows
+        return Cost(update_OI.square().sum(), update_OI, factor=2.0)
 
-    def _by_factors(self, factors: Factors) -> float:
+    def low_rank_cost(self, name: str, factors: Factors) -> LowRankCost:
+        """Return the squared norm by the Gram matrices of the factors."""
+        del name
         gram_b_RR = factors.b_OR.T @ factors.b_OR
         gram_a_RR = factors.a_RI @ factors.a_RI.T
-        weight = 2 * self._strength * factors.scale**2
-        factors.add_gradients(weight * (gram_b_RR @ factors.a_RI), weight * (factors.b_OR @ gram_a_RR))
-        return factors.scale**2 * float((gram_b_RR * gram_a_RR).sum())
+        square = factors.scale**2
+        return LowRankCost(
+            square * (gram_b_RR * gram_a_RR).sum(),
+            2 * square * (gram_b_RR @ factors.a_RI),
+            2 * square * (factors.b_OR @ gram_a_RR),
+        )
