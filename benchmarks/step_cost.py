@@ -34,7 +34,7 @@ Variant = tuple[str, Phase]
 Times = dict[Variant, list[float]]
 Peaks = dict[Variant, int]
 
-_FEWEST_ROUNDS: Final = 5
+_FEWEST_ROUNDS: Final = 7
 # Steps of the baseline in each round: its luck would be in every ratio.
 _BASELINE_STEPS: Final = 3
 

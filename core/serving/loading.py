@@ -1,6 +1,7 @@
 """Builds a version that can answer: the base, loaded once, and the verified deltas of a chain."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,13 @@ class VersionLoader:
             folded = packed(folded)
         module = clone.with_weights(loaded.model, folded) if folded else loaded.model
         if folders:
+            # By what will decode it, where that is known: the proof holds for the answers themselves.
             canary.check(
-                folders[-1] / fetched.manifest_of(folders[-1]).canary, module, loaded.tokenizer, loaded.facts.family
+                folders[-1] / fetched.manifest_of(folders[-1]).canary,
+                module,
+                loaded.tokenizer,
+                loaded.facts.family,
+                answer=None if known is None else partial(known.next_logits, module),
             )
         return LiveVersion(
             version_id=servable.version_id,

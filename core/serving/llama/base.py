@@ -1,5 +1,7 @@
 """What the versions of one base share when they decode: sizes, rotations and the room of keys and values."""
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -52,6 +54,17 @@ class LlamaBase:
     def decoder(self, model: Any) -> LlamaDecoder:
         """Return what decodes a version of this base, given its network."""
         return LlamaDecoder(self.shape, weights_of(model, self.cosines, self.sines), self.room)
+
+    @torch.inference_mode()
+    def next_logits(self, model: Any, prompts: Sequence[Sequence[int]]) -> Tensor:
+        """Return the logits ``[prompts, vocabulary]`` after each prompt, in a room of their own: on any thread."""
+        room = KeyValues(self.shape, sum(len(prompt) for prompt in prompts))
+        decoder = LlamaDecoder(self.shape, weights_of(model, self.cosines, self.sines), room)
+        ends = itertools.accumulate(len(prompt) for prompt in prompts)
+        slots = [Slot(end - len(prompt), len(prompt)) for end, prompt in zip(ends, prompts, strict=True)]
+        return decoder.step(
+            [Part(slot, 0, prompt, wants_next=True) for slot, prompt in zip(slots, prompts, strict=True)]
+        )
 
 
 @torch.inference_mode()

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from core.serving.llama.architecture import LlamaShape
 from core.serving.llama.key_values import KeyValues, Slot
+from core.serving.llama.lone import LoneText
 from core.serving.llama.products import laid_by_outputs, product
 from core.serving.llama.weights import Layer, LlamaWeights
 
@@ -63,9 +64,12 @@ class LlamaDecoder:
         self.shape = shape
         self.room = room
         self._weights = weights
+        self._lone = LoneText.of(shape, weights, room)
 
     def step(self, parts: Sequence[Part]) -> Tensor:
         """Read the parts; return the logits ``[N, V]`` of those that want their next token, in their order."""
+        if self._lone is not None and len(parts) == 1 and len(parts[0].tokens) == 1 and parts[0].wants_next:
+            return self._lone.step(parts[0].slot, parts[0].read, parts[0].tokens[0])
         run = self._run(parts)
         x_T = laid_by_outputs(functional.embedding(run.tokens_T, self._weights.embedding))
         for number, layer in enumerate(self._weights.layers):

@@ -55,6 +55,14 @@ class KeyValues:
         self._gaps: dict[int, int] = {0: tokens}
         self._resting: OrderedDict[int, Resting] = OrderedDict()
 
+    def of_text(self, slot: Slot, tokens: int) -> tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]:
+        """Return by layer a text's ``tokens`` keys ``[G, D, L]``, its values ``[G, L, D]``, and the last one's place.
+
+        The place is of its key and its value, ``[2, G, D]``.
+        """
+        text = self._room.narrow(3, slot.start, tokens)
+        return text[:, 0].transpose(2, 3).unbind(), text[:, 1].unbind(), text[:, :, :, -1].unbind()
+
     def take(self, tokens: int) -> Slot | None:
         """Return a slot of so many tokens, at the cost of slots that rest; None while there is no room."""
         while (start := self._gap_for(tokens)) is None:

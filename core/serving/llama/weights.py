@@ -3,6 +3,8 @@
 Shape legend: T tokens, I inputs, O outputs.
 """
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,7 @@ class Products:
             biases = [linears[place].bias for place in places]
             bias_O = None if biases[0] is None else torch.cat([bias.detach() for bias in biases])
             self._runs.append((places, sizes, weight_OI, bias_O))
+        self._pieces = list(_pieces(linears))
 
     def __call__(self, x_TI: Tensor) -> list[Tensor]:
         """Return each layer's output ``[T, O]``, in the order in which they were given."""
@@ -37,6 +40,15 @@ class Products:
             for place, output in zip(places, found, strict=True):
                 outputs[place] = output
         return outputs
+
+    def into(self, out_O: Tensor, x_I: Tensor, scale: float) -> None:
+        """Write the outputs of one token, scaled before the biases are added, in the order of the layers."""
+        for place, weight_OI, bias_O in self._pieces:
+            piece_O = out_O[place]
+            if bias_O is None:
+                torch.addmv(piece_O, weight_OI, x_I, beta=0, alpha=scale, out=piece_O)
+            else:
+                torch.addmv(bias_O, weight_OI, x_I, alpha=scale, out=piece_O)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,19 @@ def weights_of(model: Any, cosines: Tensor, sines: Tensor) -> LlamaWeights:
         cosines=cosines,
         sines=sines,
     )
+
+
+def _pieces(linears: list[nn.Linear]) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
+    """Yield where outputs go that one product yields: layers that follow each other in memory as they do in order."""
+    ends = list(itertools.accumulate(linear.out_features for linear in linears))
+    for places, weight_OI in runs([linear.weight.detach() for linear in linears]):
+        in_order = places == list(range(places[0], places[0] + len(places)))
+        weights = [weight_OI] if in_order else [linears[place].weight.detach() for place in places]
+        for members, weight in zip([places] if in_order else [[place] for place in places], weights, strict=True):
+            biases = [linears[place].bias for place in members]
+            bias_O = None if biases[0] is None else torch.cat([bias.detach() for bias in biases])
+            last = ends[members[-1]]
+            yield slice(last - len(weight), last), weight, bias_O
 
 
 def _bias(linear: nn.Linear) -> Tensor | None:

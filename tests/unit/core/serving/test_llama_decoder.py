@@ -117,6 +117,17 @@ def test_logits_are_those_of_transformers(kind: str) -> None:
                 assert (logits - theirs[last]).abs().max() < 1e-4
 
 
+def test_prompts_are_judged_beside_answers_under_way() -> None:
+    model = network(attention_bias=True)
+    base = LlamaBase.of(model, cache_bytes=2**20)
+    assert base is not None
+    used, prompts = base.room.used_tokens(), [text(seed, tokens) for seed, tokens in enumerate((8, 1, 13))]
+    expected = torch.stack([by_transformers(model, each)[-1] for each in prompts])
+    assert (base.next_logits(model, prompts) - expected).abs().max() < 1e-4
+    assert (base.next_logits(model, prompts[1:2]) - expected[1:2]).abs().max() < 1e-4
+    assert base.room.used_tokens() == used
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_halves_are_computed_as_precisely_as_they_can_be(dtype: torch.dtype) -> None:
     exact = network()
