@@ -16,6 +16,7 @@ from core.learning.adapters.jumplora.peft_config import JUMPLORA, JumpLoraConfig
 from core.learning.adapters.jumplora.targets import dense_linear, require_adaptable
 from core.learning.adapters.jumplora.threshold_start import (
     kth_smallest_magnitude,
+    magnitude_above,
     sampled_magnitude,
     sampled_products,
 )
@@ -108,14 +109,28 @@ class JumpLoraModel(LoraModel):
             theta.fill_(torch.tensor(max(tau, _SMALLEST), dtype=dtype).log())
 
     @torch.no_grad()
-    def follow_density(self, density: float, adapter: str = "default") -> None:
-        """Set each threshold so that the share ``density`` of its group's entries passes, by a sample of them."""
+    def follow_density(self, density: float, adapter: str = "default", *, exactly: bool = False) -> None:
+        """Set each threshold so that the share ``density`` of its group's entries passes.
+
+        Args:
+            density: 0 to 1.
+            adapter: whose thresholds.
+            exactly: looks at every entry, and lets no more than the share pass; otherwise a sample tells.
+        """
         for layers in self.groups(adapter).values():
             theta = layers[0].lora_log_threshold[adapter]
             entries = sum(layer.in_features * layer.out_features for layer in layers)
-            sampled = partial(sampled_products, _factors(layers, adapter))
-            tau = sampled_magnitude(sampled, 1 - density, entries=entries)
+            if exactly:
+                dtype = torch.promote_types(theta.dtype, torch.float32)
+                tau = magnitude_above(partial(_tiles, layers, adapter), 1 - density, entries=entries, dtype=dtype)
+            else:
+                tau = sampled_magnitude(
+                    partial(sampled_products, _factors(layers, adapter)), 1 - density, entries=entries
+                )
             theta.fill_(math.log(max(tau, _SMALLEST)))
+            # The logarithm is rounded: upwards, where it must not let more pass.
+            while exactly and float(theta.exp()) < tau:
+                theta.copy_(torch.nextafter(theta, torch.full_like(theta, math.inf)))
 
     def tie_all(self) -> None:
         """Tie the thresholds of every adapter again, after a load that parted them."""

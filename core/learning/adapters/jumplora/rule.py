@@ -112,7 +112,7 @@ class JumpLora:
         """Start the thresholds at their step, or keep them to their density, then set the next forward pass's f."""
         schedule = GateSchedule.of(self.settings.first_interpolation, self.settings.final_interpolation, total_steps)
         if schedule.starts_after(step) or (self.settings.density is not None and schedule.has_started(step)):
-            self._set_thresholds()
+            self._set_thresholds(last=step == total_steps)
         self.tuner.set_interpolation(schedule.interpolation_after(step))
 
     def settled(self) -> bool:
@@ -120,9 +120,9 @@ class JumpLora:
         return self._interpolation() == 1
 
     def settle(self) -> None:
-        """Close the gate; while it is open its thresholds have not started, or just now, and start from here."""
-        if self._interpolation() == 0:
-            self._set_thresholds()
+        """Close the gate; thresholds that have not started, or that follow a density, are set from here."""
+        if self._interpolation() == 0 or self.settings.density is not None:
+            self._set_thresholds(last=True)
         self.tuner.set_interpolation(1.0)
 
     @torch.no_grad()
@@ -155,11 +155,12 @@ class JumpLora:
         model, self._model = self._model, None
         return AdapterState.taken_off(model)
 
-    def _set_thresholds(self) -> None:
+    def _set_thresholds(self, *, last: bool) -> None:
+        """Start the thresholds, or set them to the density: while steps follow a sample of the entries does for that."""
         if self.settings.density is None:
             self.tuner.start_thresholds()
         else:
-            self.tuner.follow_density(self.settings.density)
+            self.tuner.follow_density(self.settings.density, exactly=last)
 
     def _interpolation(self) -> float:
         return float(self.tuner.peft_config[_ADAPTER].interpolation)

@@ -56,6 +56,16 @@ def kth_smallest_magnitude(tiles: Tiles, k: int, *, dtype: torch.dtype) -> float
     return float(held[:count].kthvalue(k - below).values)
 
 
+def magnitude_above(tiles: Tiles, share: float, *, entries: int, dtype: torch.dtype) -> float:
+    """Return a magnitude that at least ``share`` of all ``entries`` do not exceed, and hardly more; as exact as the above.
+
+    It lies halfway between two entries, for the reason that `sampled_magnitude` gives.
+    """
+    k = min(max(math.ceil(share * entries), 1), entries)
+    below, above = (kth_smallest_magnitude(tiles, place, dtype=dtype) for place in (k, min(k + 1, entries)))
+    return (below + above) / 2
+
+
 def sampled_magnitude(sampled: Sampled, share: float, *, entries: int) -> float:
     """Return the magnitude that about ``share`` of all ``entries`` do not exceed, from one in 127 at most.
 

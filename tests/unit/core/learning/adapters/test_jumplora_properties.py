@@ -201,4 +201,5 @@ def test_a_threshold_that_follows_a_density_keeps_to_it_at_every_step(total_step
                 kept = sum(int((layer.product(ADAPTER).abs() > layer.tau(ADAPTER)).sum()) for layer in layers)
                 entries = sum(layer.in_features * layer.out_features for layer in layers)
                 assert kept == pytest.approx(0.25 * entries, abs=2), group
+                assert step < total_steps or kept <= 0.25 * entries, group
     assert Delta.from_dense(dict(adapter.deltas()), sparse=True).density == pytest.approx(0.25, abs=0.01)

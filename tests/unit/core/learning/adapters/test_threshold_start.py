@@ -1,8 +1,12 @@
 import pytest
 import torch
+from torch import nn
 
+from core.learning.adapters.jumplora.config import JumpLoraSettings
+from core.learning.adapters.jumplora.rule import JumpLora
 from core.learning.adapters.jumplora.threshold_start import (
     kth_smallest_magnitude,
+    magnitude_above,
     sampled_magnitude,
     sampled_products,
 )
@@ -37,6 +41,30 @@ def test_the_order_statistic_of_many_entries_is_exact_whatever_a_sample_shows(ki
     values = many(kind)
     expected = values.abs().kthvalue(k).values
     assert kth_smallest_magnitude(lambda: values.split(1 << 20), k, dtype=torch.float32) == float(expected)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+@pytest.mark.parametrize("entries", [1001, 5_000_000])
+def test_no_more_than_the_rest_lies_above_a_share_and_hardly_less(entries: int, share: float) -> None:
+    values = torch.randn(entries, generator=torch.Generator().manual_seed(0))
+    tau = magnitude_above(lambda: values.split(1 << 20), share, entries=entries, dtype=torch.float32)
+    above = int((values.abs().double() > tau).sum())
+    assert (1 - share) * entries - 2 < above <= round((1 - share) * entries, 6)
+
+
+def test_of_a_large_layer_the_last_threshold_lets_no_more_pass_than_its_share() -> None:
+    torch.manual_seed(0)
+    adapter = JumpLora(JumpLoraSettings(rank=2, alpha=4, target_modules=("one",), density=0.1))
+    adapter.attach(nn.ModuleDict({"one": nn.Linear(1000, 2000, bias=False)}))
+    layer = adapter.layers()["one"].layer
+    nn.init.normal_(layer.lora_B["default"].weight)
+    kept = []
+    for step in (9, 10):
+        adapter.after_step(step, total_steps=10)
+        kept.append(int((layer.product("default").abs() > layer.tau("default")).sum()))
+    by_sample, exactly = kept
+    assert by_sample == pytest.approx(200_000, rel=0.03)
+    assert 199_900 < exactly <= 200_000
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
