@@ -53,9 +53,11 @@ class HeldOut:
             self._measure(learner)
 
     def restore_best(self, learner: Learner) -> None:
-        """Put the best state in place of the last."""
+        """Put the best state in place of the last, and end the task there."""
         learner.load(self.best)
         learner.adapter.restore(self.best_adapter)
+        # It was settled when it was measured, but by a sample of its entries where a threshold follows a density.
+        learner.adapter.settle()
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint must hold beside `best`."""

@@ -44,6 +44,9 @@ class Objective:
         return None
 
     def add_gradient(self, layers: Mapping[str, AdaptedLayer]) -> float:
-        """Add the gradient of a term that is known in closed form, once a step, and return the term's value."""
+        """Add the gradient of a term that is known in closed form, once a step, and return the term's value.
+
+        No autograd graph is kept meanwhile.
+        """
         del layers
         return 0.0

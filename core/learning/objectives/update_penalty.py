@@ -22,7 +22,7 @@ class Cost:
 
     Attributes:
         value: a scalar.
-        gradient_OI: with respect to the block, less the factor; it may be written to, and may be the block itself.
+        gradient_OI: with respect to the block, less the factor; it may be the block itself.
         factor: of the gradient; it is not applied to every entry.
     """
 
@@ -63,7 +63,10 @@ class UpdatePenalty(Objective):
         return None
 
     def add_gradient(self, layers: Mapping[str, AdaptedLayer]) -> float:
-        """Add the penalty's gradient and return its value; 0 where no layer costs anything."""
+        """Add the penalty's gradient and return its value; 0 where no layer costs anything.
+
+        Not to be overridden: a method's penalties are added together, by `add_gradients`.
+        """
         return add_gradients([self], layers)[self.name]
 
 
@@ -89,7 +92,7 @@ def add_gradients(objectives: Sequence[Objective], layers: Mapping[str, AdaptedL
                 costs = [penalty.cost(name, update.value_OI, rows) for penalty in together]
                 weighed = [weights[penalty.name][name] for penalty in together]
                 for penalty, cost, weight in zip(together, costs, weighed, strict=True):
-                    terms[penalty.name].append(weight * cost.value)
+                    terms[penalty.name].append(weight * _wide(cost.value))
                 gradient_OI, weight = _sum(costs, weighed)
                 update.add_gradient(gradient_OI, weight=weight)
     return {
@@ -110,15 +113,20 @@ def _by_factors(penalty: UpdatePenalty, name: str, layer: AdaptedLayer, weight: 
     if cost is None:
         return None
     layer.factors.add_gradients(weight * cost.grad_a_RI, weight * cost.grad_b_OR)
-    return weight * cost.value
+    return weight * _wide(cost.value)
 
 
 def _sum(costs: Sequence[Cost], weights: Sequence[float]) -> tuple[Tensor, float]:
-    """Return a matrix and a number whose product is the gradient of all costs."""
-    first, weight = costs[0].gradient_OI, costs[0].factor * weights[0]
-    for cost, own in zip(costs[1:], weights[1:], strict=True):
-        first.add_(cost.gradient_OI, alpha=cost.factor * own / weight)
-    return first, weight
+    """Return a matrix and a number whose product is the gradient of all costs; the largest weight is the number."""
+    weighed = [(cost.gradient_OI, cost.factor * weight) for cost, weight in zip(costs, weights, strict=True)]
+    (total_OI, unit), *others = sorted(weighed, key=lambda each: -abs(each[1]))
+    for gradient_OI, weight in others:
+        total_OI = torch.add(total_OI, gradient_OI, alpha=weight / unit)
+    return total_OI, unit
+
+
+def _wide(value: Tensor) -> Tensor:
+    return value.to(torch.promote_types(value.dtype, torch.float32))
 
 
 def _total(terms: Sequence[Tensor]) -> float:

@@ -10,7 +10,7 @@ Shape legend: E features, H heads, G heads of keys and values, Q queries that sh
 of queries, keys and values, F features between the feed-forward's products, L tokens of the text so far, V vocabulary.
 """
 
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -31,12 +31,13 @@ class LoneText:
         features, between = weights.embedding.shape[1], weights.layers[0].feed_out.shape[1]
         # Never inference tensors: those must not be written to outside of inference mode.
         with torch.inference_mode(mode=False):
-            self._x_E, self._normed_E = torch.empty(2, features)
-            self._mixed_MD, self._turned_MD = torch.empty(2, rows, size)
-            self._seen_GQD = torch.empty(shape.kv_heads, shape.heads // shape.kv_heads, size)
-            self._gate_up = torch.empty(2, between)
+            kind: dict[str, Any] = {"dtype": shape.dtype, "device": shape.device}
+            self._x_E, self._normed_E = torch.empty(2, features, **kind)
+            self._mixed_MD, self._turned_MD = torch.empty(2, rows, size, **kind)
+            self._seen_GQD = torch.empty(shape.kv_heads, shape.heads // shape.kv_heads, size, **kind)
+            self._gate_up = torch.empty(2, between, **kind)
             # Values are not rotated: theirs stay 1 and 0.
-            self._cosines_MD, self._sines_MD = torch.ones(rows, size), torch.zeros(rows, size)
+            self._cosines_MD, self._sines_MD = torch.ones(rows, size, **kind), torch.zeros(rows, size, **kind)
         self._queries_GQD = self._turned_MD[: shape.heads].view_as(self._seen_GQD)
         self._keys_values = self._turned_MD[shape.heads :].view(2, shape.kv_heads, size)
         self._halves = [

@@ -130,7 +130,7 @@ class JumpLoraModel(LoraModel):
             theta.fill_(math.log(max(tau, _SMALLEST)))
             # The logarithm is rounded: upwards, where it must not let more pass.
             while exactly and float(theta.exp()) < tau:
-                theta.copy_(torch.nextafter(theta, torch.full_like(theta, math.inf)))
+                theta.add_(torch.finfo(theta.dtype).eps * max(abs(float(theta)), 1.0))
 
     def tie_all(self) -> None:
         """Tie the thresholds of every adapter again, after a load that parted them."""

@@ -65,6 +65,10 @@ def test_of_a_large_layer_the_last_threshold_lets_no_more_pass_than_its_share() 
     by_sample, exactly = kept
     assert by_sample == pytest.approx(200_000, rel=0.03)
     assert 199_900 < exactly <= 200_000
+    # Where a task ends earlier, its gate closed already.
+    adapter.after_step(9, total_steps=10)
+    adapter.settle()
+    assert int((layer.product("default").abs() > layer.tau("default")).sum()) == exactly
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99])

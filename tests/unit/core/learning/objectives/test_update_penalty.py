@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 import torch
 
+from core.learning.adapters import factors
 from core.learning.adapters.jumplora.rule import JumpLoraView
 from core.learning.adapters.port import Adapter
 from core.learning.memories.input_moments.rule import InputMoments
@@ -62,6 +63,19 @@ def test_penalties_together_are_the_sum_of_each_alone(kind: str, f: float, ella:
     assert all(value > 0 for name, value in values.items() if not (name == "olora" and kind == "full"))
     for place, gradient in enumerate(together):
         torch.testing.assert_close(gradient, torch.stack([found[place] for _, found in alone]).sum(0))
+
+
+@pytest.mark.parametrize(("kind", "f"), EVERY_KIND)
+def test_a_cost_of_blocks_is_that_of_the_whole(kind: str, f: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter = learned(kind, f)
+    objectives = everything(adapter, moments_of_a_task())
+    values, whole = gradients(adapter, objectives)
+    monkeypatch.setattr(factors, "_BLOCK_ENTRIES", 16)
+    assert len(list(next(iter(adapter.layers().values())).row_blocks())) > 2
+    in_blocks, found = gradients(adapter, objectives)
+    assert in_blocks == pytest.approx(values)
+    for got, wanted in zip(found, whole, strict=True):
+        torch.testing.assert_close(got, wanted)
 
 
 def test_an_update_is_formed_once_for_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
