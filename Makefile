@@ -55,7 +55,7 @@ check: $(DEV)
 	$(BIN)/python -m api.openapi --check
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
-# What a step costs, and whether that grows with the tasks; about twenty minutes on two idle cores. README's table is
+# What a step costs, and whether that grows with the tasks; about forty minutes on two idle cores. README's table is
 # made of the results, which are committed.
 bench-learning: $(READY)
 	mkdir -p var benchmarks/results

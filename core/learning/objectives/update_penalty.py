@@ -5,6 +5,7 @@ update of each block is formed once for all of a method's penalties, their gradi
 once. Shapes: I inputs of a layer, O outputs, R rank.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -40,7 +41,7 @@ class LowRankCost:
     grad_b_OR: Tensor
 
 
-class UpdatePenalty(Objective):
+class UpdatePenalty(Objective, ABC):
     """An objective ``sum over layers of weight * cost(U)``, whose cost is a sum over blocks of rows of the update U.
 
     Attributes:
@@ -49,13 +50,13 @@ class UpdatePenalty(Objective):
 
     sparse: bool = False
 
+    @abstractmethod
     def weights(self, layers: Mapping[str, AdaptedLayer]) -> Mapping[str, float]:
         """Return the weight of each layer's cost; layers that cost nothing are left out."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cost(self, name: str, update_OI: Tensor, rows: slice) -> Cost:
         """Return the cost of some rows of a layer's update, which must be left as they are."""
-        raise NotImplementedError
 
     def low_rank_cost(self, name: str, factors: Factors) -> LowRankCost | None:
         """Return the cost of the whole update by its factors; None where there is no cheaper way than by its entries."""
@@ -129,5 +130,5 @@ def _wide(value: Tensor) -> Tensor:
     return value.to(torch.promote_types(value.dtype, torch.float32))
 
 
-def _total(terms: Sequence[Tensor]) -> float:
-    return float(torch.stack(list(terms)).sum()) if terms else 0.0
+def _total(terms: list[Tensor]) -> float:
+    return float(torch.stack(terms).sum()) if terms else 0.0
